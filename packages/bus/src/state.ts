@@ -1,0 +1,79 @@
+/**
+ * The state port: key-value with compare-and-set, append-only log with expected sequence, objects.
+ *
+ * Invariants:
+ *   S1. `update` and `create` succeed only on the expected revision; losing is an outcome, not an
+ *       error.
+ *   S2. `append` with a message id that the log saw lately stores nothing and answers the first
+ *       one's sequence with `isDuplicate: true`.
+ *   S3. `append` with `expectedLastSequence` (of its subject; 0 = none yet) stores only when it
+ *       matches.
+ *   S4. A time-out is ambiguous: repeat with the same message id or re-read before repeating.
+ * All throw UnavailableError when the store cannot be reached in time.
+ */
+export interface KeyValueEntry {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+}
+
+export type WriteOutcome =
+  | { readonly kind: "written"; readonly revision: number }
+  | { readonly kind: "conflict" };
+
+export interface KeyValue {
+  get(key: string): Promise<KeyValueEntry | null>;
+  put(key: string, value: Uint8Array): Promise<number>;
+  create(key: string, value: Uint8Array): Promise<WriteOutcome>;
+  update(key: string, value: Uint8Array, expectedRevision: number): Promise<WriteOutcome>;
+  delete(key: string): Promise<void>;
+  /** Keys that start with `prefix` (dotted tokens), in no order. */
+  keys(prefix?: string): Promise<string[]>;
+}
+
+export interface LogEntry {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly data: Uint8Array;
+}
+
+export type AppendOutcome =
+  | { readonly kind: "appended"; readonly sequence: number; readonly isDuplicate: boolean }
+  | { readonly kind: "conflict" };
+
+export interface AppendOptions {
+  readonly messageId?: string;
+  readonly expectedLastSequence?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Log {
+  append(subject: string, data: Uint8Array, options?: AppendOptions): Promise<AppendOutcome>;
+  /** What is stored now on subjects that match `filter` (wildcards allowed), oldest first. */
+  read(filter: string, options?: { readonly fromSequence?: number }): Promise<LogEntry[]>;
+}
+
+export interface ObjectStore {
+  put(name: string, data: Uint8Array): Promise<void>;
+  get(name: string): Promise<Uint8Array | null>;
+  delete(name: string): Promise<void>;
+}
+
+export interface KeyValueOptions {
+  /** Entries disappear after this age, ms. 0 = never. Default 0. */
+  readonly ttlMs?: number;
+}
+
+export interface LogOptions {
+  readonly subjects: readonly string[];
+  /** Entries older than this are dropped, ms. 0 = never. */
+  readonly maxAgeMs: number;
+  readonly maxBytes?: number;
+}
+
+/** Opening creates what is missing and leaves what is there; a different setting is an error. */
+export interface State {
+  openKeyValue(bucket: string, options?: KeyValueOptions): Promise<KeyValue>;
+  openLog(name: string, options: LogOptions): Promise<Log>;
+  openObjects(bucket: string): Promise<ObjectStore>;
+}

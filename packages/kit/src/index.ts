@@ -1,0 +1,6 @@
+export * from "./backoff.ts";
+export * from "./clock.ts";
+export * from "./errors.ts";
+export * from "./hash.ts";
+export * from "./logger.ts";
+export * from "./random.ts";

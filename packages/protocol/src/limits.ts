@@ -1,0 +1,39 @@
+/** Every bound of the wire, with its reason. Listed in docs/limits.md. */
+
+/** A result over this is spilled to an artifact: a quarter of nats-server's default max payload. */
+export const SPILL_BYTES = 256 * 1024;
+/** Longest job description or question, characters. Longer texts belong into an input file. */
+export const DESCRIPTION_CHARS_MAX = 16_384;
+/** Inputs of one job. */
+export const INPUT_COUNT_MAX = 64;
+/** Items of one fanned-out list: bounds what one job can put into the queues. */
+export const FAN_OUT_ITEMS_MAX = 4_096;
+/** Steps of one workflow. */
+export const STEP_COUNT_MAX = 256;
+/** A job without a deadline of its own ends after this, ms: nothing runs for ever by accident. */
+export const JOB_DEADLINE_MS_DEFAULT = 30 * 60_000;
+export const JOB_DEADLINE_MS_MAX = 7 * 24 * 3_600_000;
+/** Longest single wait for a job's end, ms: shorter than usual proxies' idle time-outs. */
+export const JOB_WAIT_MS_MAX = 60_000;
+/** Attempts per item, first one included. */
+export const ATTEMPTS_MAX = 3;
+/** Heartbeat of an agent, ms. */
+export const HEARTBEAT_INTERVAL_MS = 1_000;
+/** An agent that was silent for this long is lost, ms: three missed beats and some slack. */
+export const NODE_LOST_AFTER_MS = 3_500;
+/** Telemetry interval, ms. */
+export const SAMPLE_INTERVAL_MS = 1_000;
+/** How long an upload is pinned before a job names it, ms. */
+export const UPLOAD_PIN_MS = 15 * 60_000;
+/** How long a job's owner pins its artifacts at a time, ms; renewed at a third of it. */
+export const JOB_PIN_MS = 60_000;
+/** Lifetime of an upload ticket, ms. */
+export const TICKET_MS = 15 * 60_000;
+/** How long job events and receipts are kept, ms. */
+export const JOB_RETENTION_MS = 7 * 24 * 3_600_000;
+/** Nodes that one scheduler keeps; more are refused. */
+export const NODE_COUNT_MAX = 4_096;
+/** Unfinished jobs that one scheduler accepts; more get OVERLOADED. */
+export const ACTIVE_JOB_COUNT_MAX = 10_000;
+/** Last part of a program's stderr that is kept, bytes. */
+export const STDERR_TAIL_BYTES = 8 * 1024;

@@ -1,0 +1,84 @@
+/**
+ * Every subject of the runtime, built and parsed here only.
+ *
+ * Form: `mk.v1.<domain>.<verb-or-event>.<ids…>`. Commands are imperatives, events past tense.
+ * Wildcards work because the general tokens come first.
+ */
+import { InvalidArgumentError } from "@murakkab/kit";
+
+const ROOT = "mk.v1";
+const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,128}$/;
+
+/** An id as a subject token. Errors: `INVALID_ARGUMENT` when it has other characters. */
+export function subjectToken(id: string, field = "id"): string {
+  if (!TOKEN_PATTERN.test(id)) {
+    throw new InvalidArgumentError(
+      `${field} "${id.slice(0, 140)}" is not valid, expected 1 to 128 letters, digits, "-" or "_"`,
+      { field },
+    );
+  }
+  return id;
+}
+
+export function isSubjectToken(id: string): boolean {
+  return TOKEN_PATTERN.test(id);
+}
+
+export const subjects = {
+  // Public: any NATS client may use these with plain JSON.
+  jobSubmit: `${ROOT}.job.submit`,
+  /** Same body as submit; answers with the plan and runs nothing. */
+  jobPlan: `${ROOT}.job.plan`,
+  jobList: `${ROOT}.job.list`,
+  jobGet: (jobId: string) => `${ROOT}.job.get.${subjectToken(jobId, "jobId")}`,
+  jobWait: (jobId: string) => `${ROOT}.job.wait.${subjectToken(jobId, "jobId")}`,
+  jobEvents: (jobId: string) => `${ROOT}.job.events.${subjectToken(jobId, "jobId")}`,
+  jobCancel: (jobId: string) => `${ROOT}.job.cancel.${subjectToken(jobId, "jobId")}`,
+  jobEvent: (event: string, jobId: string) =>
+    `${ROOT}.job-event.${event}.${subjectToken(jobId, "jobId")}`,
+  jobEventsOf: (jobId: string) => `${ROOT}.job-event.*.${subjectToken(jobId, "jobId")}`,
+  allJobEvents: `${ROOT}.job-event.>`,
+  nodeList: `${ROOT}.node.list`,
+  instanceList: `${ROOT}.instance.list`,
+  libraryList: `${ROOT}.library.list`,
+  /** Where and with which ticket a client uploads a file. */
+  artifactUpload: `${ROOT}.artifact.upload`,
+  /** Ops stream: JSON copies of samples and events. */
+  ops: `${ROOT}.ops.>`,
+  opsOf: (subject: string) => `${ROOT}.ops.${subject.slice(ROOT.length + 1)}`,
+
+  // Between our own processes.
+  nodeRegister: `${ROOT}.node.register`,
+  nodeHeartbeat: (node: string) => `${ROOT}.node.heartbeat.${subjectToken(node, "node")}`,
+  allNodeHeartbeats: `${ROOT}.node.heartbeat.*`,
+  nodeSampled: (node: string) => `${ROOT}.node.sampled.${subjectToken(node, "node")}`,
+  allNodesSampled: `${ROOT}.node.sampled.*`,
+  /** Leaving on purpose: `{ node, incarnation }`. */
+  nodeLeft: (node: string) => `${ROOT}.node.left.${subjectToken(node, "node")}`,
+  allNodesLeft: `${ROOT}.node.left.*`,
+  instanceStart: (node: string) => `${ROOT}.instance.start.${subjectToken(node, "node")}`,
+  instanceStop: (node: string) => `${ROOT}.instance.stop.${subjectToken(node, "node")}`,
+  /** Events of an instance's life: ready, exited. */
+  instanceReady: (node: string) => `${ROOT}.instance.ready.${subjectToken(node, "node")}`,
+  allInstancesReady: `${ROOT}.instance.ready.*`,
+  instanceExited: (node: string) => `${ROOT}.instance.exited.${subjectToken(node, "node")}`,
+  allInstancesExited: `${ROOT}.instance.exited.*`,
+  /** Cores of a node, acquired by a worker for the time of one attempt. */
+  coresAcquire: (node: string) => `${ROOT}.cores.acquire.${subjectToken(node, "node")}`,
+  coresRelease: (node: string) => `${ROOT}.cores.release.${subjectToken(node, "node")}`,
+  artifactImport: (node: string) => `${ROOT}.artifact.import.${subjectToken(node, "node")}`,
+  artifactStat: (node: string) => `${ROOT}.artifact.stat.${subjectToken(node, "node")}`,
+  artifactPin: (node: string) => `${ROOT}.artifact.pin.${subjectToken(node, "node")}`,
+  artifactRelease: (node: string) => `${ROOT}.artifact.release.${subjectToken(node, "node")}`,
+  /** From a worker to the agent of its own host: make a local path, take a file in. */
+  artifactOpen: (node: string) => `${ROOT}.artifact.open.${subjectToken(node, "node")}`,
+  artifactIngest: (node: string) => `${ROOT}.artifact.ingest.${subjectToken(node, "node")}`,
+  /** Mailbox of an actor. Its subject does not change when it moves. */
+  actor: (type: string, key: string) =>
+    `${ROOT}.actor.${subjectToken(type, "actor type")}.${subjectToken(key, "actor key")}`,
+} as const;
+
+/** The last token: the id that the subject ends in. */
+export function lastToken(subject: string): string {
+  return subject.slice(subject.lastIndexOf(".") + 1);
+}
