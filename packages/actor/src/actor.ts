@@ -57,8 +57,10 @@ export interface ActorHandle {
 export interface AskOptions {
   /** Required: there is no ask without an end. */
   readonly deadlineMs: number;
-  /** Aborting it cancels the work at the receiver too. */
+  /** Aborting it cancels the work at the receiver; its answer to that is still awaited. */
   readonly signal?: AbortSignalLike;
+  /** Aborting it ends the wait at once: the receiver is known to be gone. */
+  readonly giveUp?: AbortSignalLike;
 }
 
 export interface ActorSystemComponents {

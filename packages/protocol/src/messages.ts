@@ -62,6 +62,7 @@ export const artifactImportSchema = z.object({
   remainingMs: milliseconds,
 });
 export type ArtifactImport = z.infer<typeof artifactImportSchema>;
+export const artifactImportReplySchema = z.object({ artifact: artifactRefSchema });
 
 export const artifactStatSchema = z.object({
   artifact: z.string(),
@@ -74,6 +75,8 @@ export type ArtifactStat = z.infer<typeof artifactStatSchema>;
 export const artifactStatReplySchema = z.object({
   artifact: artifactRefSchema.nullable(),
   media: mediaInfoSchema.nullable(),
+  /** One sentence why `media` is `file` or null: what the probe could not read. */
+  problem: z.string().exactOptional(),
 });
 export type ArtifactStatReply = z.infer<typeof artifactStatReplySchema>;
 
@@ -84,6 +87,8 @@ export const artifactPinSchema = z.object({
   holdMs: milliseconds,
 });
 export type ArtifactPin = z.infer<typeof artifactPinSchema>;
+/** `missing`: the named artifacts that this node does not hold. */
+export const artifactPinReplySchema = z.object({ missing: z.array(z.string()) });
 
 export const artifactReleaseSchema = z.object({ jobId: idSchema });
 
@@ -278,6 +283,8 @@ export const nodeHeartbeatSchema = z.object({
   seq: z.number(),
 });
 
+export const nodeLeftSchema = z.object({ node: idSchema, incarnation: z.string() });
+
 export const nodeSampleSchema = z.object({
   node: idSchema,
   host: z.string(),
@@ -313,6 +320,10 @@ export const instanceStartSchema = z.object({
   remainingMs: milliseconds,
 });
 export type InstanceStart = z.infer<typeof instanceStartSchema>;
+export const instanceStartReplySchema = z.object({
+  instance: idSchema,
+  state: z.literal("ready"),
+});
 
 export const instanceStopSchema = z.object({ instance: idSchema, graceMs: milliseconds });
 export type InstanceStop = z.infer<typeof instanceStopSchema>;
@@ -349,19 +360,37 @@ export const okReplySchema = z.object({ ok: z.literal(true) });
 
 // ---- attempts --------------------------------------------------------------------------------
 
-/** A step's value on its way: inline, spilled to an artifact of JSON, or one item of a spilled list. */
-export const passedValueSchema = z.union([
-  z.object({ kind: z.literal("inline"), value: z.unknown() }),
-  z.object({
-    kind: z.literal("spilled"),
-    artifact: artifactRefSchema,
-    /** Number of items when the value is a list. */
-    count: z.number().int().exactOptional(),
-    /** This item of the list only. */
-    index: z.number().int().exactOptional(),
-  }),
-]);
-export type PassedValue = z.infer<typeof passedValueSchema>;
+/**
+ * A step's value on its way. `spilled` is a value as an artifact of JSON; `list` is the gathered
+ * result of a fan-out; `packed` is any of these, itself as an artifact of JSON because it was too
+ * large for a message.
+ */
+export type PassedValue =
+  | { readonly kind: "inline"; readonly value: unknown }
+  | {
+      readonly kind: "spilled";
+      readonly artifact: ArtifactRef;
+      /** Number of items when the value is a list. */
+      readonly count?: number;
+      /** This item of the list only. */
+      readonly index?: number;
+    }
+  | { readonly kind: "list"; readonly items: readonly PassedValue[] }
+  | { readonly kind: "packed"; readonly artifact: ArtifactRef };
+
+export const passedValueSchema: z.ZodType<PassedValue> = z.lazy(() =>
+  z.union([
+    z.object({ kind: z.literal("inline"), value: z.unknown() }),
+    z.object({
+      kind: z.literal("spilled"),
+      artifact: artifactRefSchema,
+      count: z.number().int().exactOptional(),
+      index: z.number().int().exactOptional(),
+    }),
+    z.object({ kind: z.literal("list"), items: z.array(passedValueSchema) }),
+    z.object({ kind: z.literal("packed"), artifact: artifactRefSchema }),
+  ]),
+);
 
 /** The ask that a model-worker actor gets: run one attempt of one item of one step. */
 export const attemptRequestSchema = z.object({

@@ -9,9 +9,9 @@ import { InvalidArgumentError } from "@murakkab/kit";
 const ROOT = "mk.v1";
 const TOKEN_PATTERN = /^[A-Za-z0-9_-]{1,128}$/;
 
-/** An id as a subject token. Errors: `INVALID_ARGUMENT` when it has other characters. */
+/** An id (or the wildcard `*`) as a subject token. Errors: `INVALID_ARGUMENT` when it has other characters. */
 export function subjectToken(id: string, field = "id"): string {
-  if (!TOKEN_PATTERN.test(id)) {
+  if (id !== "*" && !TOKEN_PATTERN.test(id)) {
     throw new InvalidArgumentError(
       `${field} "${id.slice(0, 140)}" is not valid, expected 1 to 128 letters, digits, "-" or "_"`,
       { field },
@@ -48,7 +48,11 @@ export const subjects = {
   opsOf: (subject: string) => `${ROOT}.ops.${subject.slice(ROOT.length + 1)}`,
 
   // Between our own processes.
+  /** Answered by the running scheduler, so that a second one refuses to start. */
+  schedulerPing: `${ROOT}.scheduler.ping`,
   nodeRegister: `${ROOT}.node.register`,
+  /** From a scheduler that does not know the sender of a heartbeat. */
+  nodeReregister: (node: string) => `${ROOT}.node.reregister.${subjectToken(node, "node")}`,
   nodeHeartbeat: (node: string) => `${ROOT}.node.heartbeat.${subjectToken(node, "node")}`,
   allNodeHeartbeats: `${ROOT}.node.heartbeat.*`,
   nodeSampled: (node: string) => `${ROOT}.node.sampled.${subjectToken(node, "node")}`,

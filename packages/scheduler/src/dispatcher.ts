@@ -1,0 +1,432 @@
+/**
+ * Attempts that wait, and the instances that take them.
+ *
+ * Owns:      the queue, starting and stopping of instances for it, one ask per attempt.
+ * Does not:  decide placements (core/placement.ts) or retries (job-machine.ts).
+ *
+ * Invariants:
+ *   Q1. Every submitted attempt is settled exactly once: finished or failed.
+ *   Q2. An attempt is sent to one instance; a lost instance fails it at once, not by time-out.
+ *   Q3. Waiting attempts of one executor keep their order.
+ */
+import { type ActorSystemPort, AbortSource } from "@murakkab/actor";
+import { call, type Messaging } from "@murakkab/bus";
+import { type Placement, type PlacementSnapshot, placeAttempt } from "@murakkab/core";
+import {
+  type Cancel,
+  type Clock,
+  type Deadline,
+  type Logger,
+  type Random,
+  TerminalError,
+  type WireError,
+  assert,
+  backoffMs,
+  isRuntimeError,
+  toWireError,
+} from "@murakkab/kit";
+import type { ExecutorEntry } from "@murakkab/model";
+import type { AttemptMeasure, AttemptReply, AttemptRequest, PassedValue } from "@murakkab/protocol";
+import { instanceStartReplySchema, okReplySchema, subjects } from "@murakkab/protocol";
+import type { Fleet, FleetInstance } from "./fleet.ts";
+import type { AttemptPlace } from "./job-machine.ts";
+
+export interface AttemptWork {
+  readonly jobId: string;
+  readonly key: string;
+  readonly executor: ExecutorEntry;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly avoidInstances: ReadonlySet<string>;
+  readonly localBytes: ReadonlyMap<string, number>;
+  readonly deadline: Deadline;
+  /** Builds the request once a place is known. May write large values into that node's store. */
+  readonly makeRequest: (place: AttemptPlace) => Promise<Omit<AttemptRequest, "remainingMs">>;
+  readonly onStarted: (place: AttemptPlace) => void;
+  readonly onFinished: (
+    place: AttemptPlace,
+    outputs: Readonly<Record<string, PassedValue>>,
+    measure: AttemptMeasure,
+  ) => void;
+  readonly onFailed: (
+    place: AttemptPlace | null,
+    error: WireError,
+    measure: AttemptMeasure | null,
+  ) => void;
+}
+
+export interface AttemptHandle {
+  abort(error: WireError): void;
+}
+
+interface Entry {
+  readonly work: AttemptWork;
+  state: "waiting" | "running" | "settled";
+  instance: FleetInstance | null;
+  /** Asks the worker to stop and to tell what it had cost. */
+  readonly source: AbortSource;
+  /** Ends the wait for a worker that is known to be gone. */
+  readonly giveUp: AbortSource;
+  cancelTimer: Cancel;
+}
+
+export interface DispatcherSettings {
+  /** An instance without work for this long is stopped, ms. */
+  readonly idleStopMs: number;
+  /** An instance must be ready within this time, ms. */
+  readonly startLimitMs: number;
+}
+
+/** Consecutive failed starts of an executor after which its waiting attempts fail. */
+const START_FAILURES_MAX = 3;
+const START_BACKOFF = { baseMs: 200, maxMs: 5_000 };
+/** A lost instance is known by event; this only bounds an answer that got lost on the way, ms. */
+const ABORT_ANSWER_MS = 5_000;
+
+export class Dispatcher {
+  private readonly fleet: Fleet;
+  private readonly actors: ActorSystemPort;
+  private readonly messaging: Messaging;
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private readonly log: Logger;
+  private readonly settings: DispatcherSettings;
+  private readonly waiting: Entry[] = [];
+  private readonly running = new Set<Entry>();
+  private readonly wanted = new Map<string, { executor: ExecutorEntry; labels: AttemptWork["labels"] }>();
+  private readonly startFailures = new Map<string, { count: number; notBeforeMs: number }>();
+  private instanceNumber = 0;
+
+  constructor(
+    components: {
+      readonly fleet: Fleet;
+      readonly actors: ActorSystemPort;
+      readonly messaging: Messaging;
+      readonly clock: Clock;
+      readonly random: Random;
+      readonly log: Logger;
+    },
+    settings: DispatcherSettings,
+  ) {
+    this.fleet = components.fleet;
+    this.actors = components.actors;
+    this.messaging = components.messaging;
+    this.clock = components.clock;
+    this.random = components.random.stream("dispatcher");
+    this.log = components.log.child({ component: "dispatcher" });
+    this.settings = settings;
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
+  submit(work: AttemptWork): AttemptHandle {
+    const entry: Entry = {
+      work,
+      state: "waiting",
+      instance: null,
+      source: new AbortSource(),
+      giveUp: new AbortSource(),
+      cancelTimer: () => undefined,
+    };
+    this.waiting.push(entry);
+    this.pump();
+    return { abort: (error) => this.abort(entry, error) };
+  }
+
+  /** Asks for a warm instance of each executor, in the order in which they will be needed. */
+  prewarm(executors: readonly ExecutorEntry[], labels: AttemptWork["labels"]): void {
+    const have = new Set(this.fleet.listInstances().map((it) => it.executor.id));
+    for (const executor of executors) {
+      if (!have.has(executor.id)) this.wanted.set(executor.id, { executor, labels });
+    }
+    this.pump();
+  }
+
+  /** Places what can be placed now. Called whenever something may have become free. */
+  pump(): void {
+    const blocked = new Set<string>();
+    for (const entry of [...this.waiting]) {
+      if (entry.state !== "waiting") continue;
+      const { executor, labels } = entry.work;
+      const group = `${executor.id}|${JSON.stringify(labels)}`;
+      if (blocked.has(group)) continue; // Q3
+      const placement = this.place(entry.work);
+      this.act(entry, placement);
+      if (placement.kind === "wait") blocked.add(group);
+      // A started instance serves this executor's first waiter; more may be started for the next.
+      if (placement.kind === "start") this.startForOthers(entry, blocked, group);
+    }
+    for (const [id, { executor, labels }] of this.wanted) {
+      const placement = this.place({ executor, labels }, 1);
+      if (placement.kind === "start") this.startInstance(placement, executor);
+      if (placement.kind !== "wait") this.wanted.delete(id);
+    }
+  }
+
+  /** Further waiters of the same executor may deserve instances on other free nodes. */
+  private startForOthers(entry: Entry, blocked: Set<string>, group: string): void {
+    blocked.add(group);
+    for (;;) {
+      const placement = this.place(entry.work);
+      if (placement.kind !== "start") return;
+      this.startInstance(placement, entry.work.executor);
+    }
+  }
+
+  private place(
+    demand: Pick<AttemptWork, "executor" | "labels"> & Partial<AttemptWork>,
+    count?: number,
+  ): Placement {
+    const failure = this.startFailures.get(demand.executor.id);
+    const mustWait = failure !== undefined && this.clock.monotonicMs() < failure.notBeforeMs;
+    const waitingCount =
+      count ?? this.waiting.filter((it) => it.work.executor.id === demand.executor.id).length;
+    const snapshot: PlacementSnapshot = this.fleet.snapshot();
+    return placeAttempt(snapshot, {
+      executor: demand.executor,
+      labels: demand.labels,
+      avoidInstances: demand.avoidInstances ?? new Set(),
+      localBytes: demand.localBytes ?? new Map(),
+      waitingCount: mustWait ? 0 : waitingCount,
+    });
+  }
+
+  private act(entry: Entry, placement: Placement): void {
+    const { executor } = entry.work;
+    if (placement.kind === "run") {
+      const instance = this.fleet.instance(placement.instance);
+      assert(instance !== undefined, `placed on the unknown instance ${placement.instance}`);
+      this.waiting.splice(this.waiting.indexOf(entry), 1);
+      void this.run(entry, instance);
+    } else if (placement.kind === "start") {
+      this.startInstance(placement, executor);
+    } else if (placement.kind === "infeasible") {
+      const reasons = placement.rejected.map(({ node, reason }) => `${node}: ${reason}`).join("; ");
+      this.settleFailed(entry, null, {
+        code: "NO_FEASIBLE_NODE",
+        message: `no node can run executor ${executor.id}: ${reasons || "no node is registered"}`,
+        retryable: true,
+      });
+    }
+  }
+
+  private startInstance(
+    { node, evict }: Extract<Placement, { kind: "start" }>,
+    executor: ExecutorEntry,
+  ): void {
+    for (const idle of evict) this.stopInstance(idle, "making room");
+    this.instanceNumber += 1;
+    const suffix = this.random.uuid().slice(0, 8);
+    const instance = this.fleet.addInstance({
+      instance: `${executor.id}-${this.instanceNumber}-${suffix}`,
+      node,
+      executor,
+    });
+    this.wanted.delete(executor.id);
+    void this.awaitStart(instance);
+  }
+
+  private async awaitStart(instance: FleetInstance): Promise<void> {
+    const { executor, node } = instance;
+    const { startLimitMs } = this.settings;
+    const startedAtMs = this.clock.monotonicMs();
+    try {
+      await call(
+        this.messaging,
+        {
+          subject: subjects.instanceStart(node),
+          value: { instance: instance.instance, executor, remainingMs: startLimitMs },
+          schema: instanceStartReplySchema,
+        },
+        { timeoutMs: startLimitMs + 1_000 },
+      );
+      if (instance.state === "starting") instance.state = "ready";
+      this.startFailures.delete(executor.id);
+      this.log.info(
+        {
+          event: "instance.started",
+          instance: instance.instance,
+          node,
+          executor: executor.id,
+          durationMs: Math.round(this.clock.monotonicMs() - startedAtMs),
+        },
+        "instance started",
+      );
+    } catch (error) {
+      this.fleet.removeInstance(instance.instance);
+      this.onStartFailed(instance, error);
+    }
+    this.pump();
+  }
+
+  private onStartFailed({ executor, node, instance }: FleetInstance, error: unknown): void {
+    const count = (this.startFailures.get(executor.id)?.count ?? 0) + 1;
+    const waitMs = backoffMs(count, START_BACKOFF, this.random);
+    const notBeforeMs = this.clock.monotonicMs() + waitMs;
+    this.startFailures.set(executor.id, { count, notBeforeMs });
+    this.log.warn(
+      { event: "instance.start-failed", instance, node, executor: executor.id, err: error, count },
+      "instance did not start",
+    );
+    this.clock.after(waitMs, () => this.pump());
+    if (count < START_FAILURES_MAX) return;
+    this.startFailures.delete(executor.id);
+    const cause = isRuntimeError(error) ? error : new TerminalError("INTERNAL", String(error));
+    for (const entry of this.waiting.filter((it) => it.work.executor.id === executor.id)) {
+      this.settleFailed(entry, null, {
+        ...toWireError(cause),
+        code: "INSTANCE_START_FAILED",
+        message: `executor ${executor.id} could not be started after ${count} tries: ${cause.message}`,
+        retryable: false,
+      });
+    }
+  }
+
+  private async run(entry: Entry, instance: FleetInstance): Promise<void> {
+    const { work } = entry;
+    const place = { instance: instance.instance, node: instance.node };
+    entry.state = "running";
+    entry.instance = instance;
+    this.running.add(entry);
+    this.fleet.reserve(instance);
+    work.onStarted(place);
+    try {
+      const request = await work.makeRequest(place);
+      const remainingMs = work.deadline.remainingMs();
+      const reply = (await this.actors.ask(
+        { type: "worker", key: instance.instance },
+        { ...request, remainingMs },
+        { deadlineMs: remainingMs, signal: entry.source.signal, giveUp: entry.giveUp.signal },
+      )) as AttemptReply;
+      if ("failure" in reply) this.settleFailed(entry, place, reply.failure, reply.measure);
+      else this.settleFinished(entry, place, reply);
+    } catch (error) {
+      this.settleFailed(entry, place, this.explain(error, instance));
+    } finally {
+      // Only now is the core free: an aborted attempt holds it until its program has ended.
+      this.running.delete(entry);
+      this.fleet.release(instance);
+      this.pump();
+    }
+  }
+
+  private explain(error: unknown, instance: FleetInstance): WireError {
+    const wire = toWireError(error);
+    if (!isRuntimeError(error)) {
+      this.log.error({ event: "attempt.defect", err: error }, "attempt failed by a defect");
+    }
+    // Nobody listens on the instance's mailbox: it is gone, and this attempt did not run.
+    if (wire.code !== "NO_RESPONDERS") return wire;
+    return {
+      code: "INSTANCE_LOST",
+      message: `instance ${instance.instance} on node ${instance.node} is gone`,
+      retryable: true,
+    };
+  }
+
+  private abort(entry: Entry, error: WireError): void {
+    if (entry.state === "waiting") {
+      this.settleFailed(entry, null, error);
+      return;
+    }
+    if (entry.state !== "running" || entry.source.signal.aborted) return;
+    entry.source.abort(new TerminalError(error.code, error.message));
+    entry.cancelTimer = this.clock.after(ABORT_ANSWER_MS, () => {
+      this.settleFailed(entry, entry.instance === null ? null : placeOf(entry.instance), error);
+      entry.giveUp.abort(new TerminalError(error.code, error.message));
+    });
+  }
+
+  private settleFinished(
+    entry: Entry,
+    place: AttemptPlace,
+    reply: Extract<AttemptReply, { outputs: unknown }>,
+  ): void {
+    if (!this.settle(entry)) return;
+    entry.work.onFinished(place, reply.outputs, reply.measure);
+  }
+
+  private settleFailed(
+    entry: Entry,
+    place: AttemptPlace | null,
+    error: WireError,
+    measure: AttemptMeasure | null = null,
+  ): void {
+    if (!this.settle(entry)) return;
+    entry.work.onFailed(place, error, measure);
+  }
+
+  /** False when it was settled before (Q1). */
+  private settle(entry: Entry): boolean {
+    if (entry.state === "settled") return false;
+    const index = this.waiting.indexOf(entry);
+    if (index >= 0) this.waiting.splice(index, 1);
+    entry.state = "settled";
+    entry.cancelTimer();
+    return true;
+  }
+
+  /** An instance ended or its node was lost: its attempts fail now (Q2). */
+  onInstanceLost(instance: FleetInstance, reason: string): void {
+    for (const entry of [...this.running]) {
+      if (entry.instance !== instance) continue;
+      this.settleFailed(entry, placeOf(instance), {
+        code: "INSTANCE_LOST",
+        message: `instance ${instance.instance} on node ${instance.node} was lost: ${reason}`,
+        retryable: true,
+      });
+      // Ends the ask that nobody will answer, which frees the ledger.
+      entry.giveUp.abort(new TerminalError("INSTANCE_LOST", reason));
+    }
+    this.pump();
+  }
+
+  stopInstance(instanceId: string, reason: string): void {
+    const instance = this.fleet.instance(instanceId);
+    if (instance === undefined || instance.state === "stopping") return;
+    instance.state = "stopping";
+    this.log.info(
+      { event: "instance.stopped", instance: instanceId, node: instance.node, reason },
+      "stopping instance",
+    );
+    void this.awaitStop(instance);
+  }
+
+  private async awaitStop(instance: FleetInstance): Promise<void> {
+    const graceMs = 2_000;
+    try {
+      await call(
+        this.messaging,
+        {
+          subject: subjects.instanceStop(instance.node),
+          value: { instance: instance.instance, graceMs },
+          schema: okReplySchema,
+        },
+        { timeoutMs: graceMs + 3_000 },
+      );
+    } catch (error) {
+      this.log.warn(
+        { event: "instance.stop-failed", instance: instance.instance, err: error },
+        "instance did not stop as told",
+      );
+    }
+    this.fleet.removeInstance(instance.instance);
+    this.pump();
+  }
+
+  /** Stops instances that had no work for long. */
+  sweepIdle(): void {
+    const nowMs = this.clock.monotonicMs();
+    for (const it of this.fleet.listInstances()) {
+      const isIdle = it.state === "ready" && it.inFlightCount === 0;
+      if (isIdle && nowMs - it.usedAtMs >= this.settings.idleStopMs) {
+        this.stopInstance(it.instance, "idle");
+      }
+    }
+  }
+}
+
+function placeOf(instance: FleetInstance): AttemptPlace {
+  return { instance: instance.instance, node: instance.node };
+}

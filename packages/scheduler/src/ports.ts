@@ -1,0 +1,15 @@
+/** What the scheduler's protocol logic needs of the platform. */
+import type { ArtifactHolder, ArtifactRef } from "@murakkab/model";
+
+/** Writes values that are too large for a message into some agent's store. */
+export interface ArtifactUplink {
+  put(
+    holder: ArtifactHolder,
+    value: { readonly jobId: string; readonly data: Uint8Array; readonly mediaType: string },
+  ): Promise<ArtifactRef>;
+}
+
+/** Short-lived permission to upload, signed with the cluster's token. */
+export interface TicketIssuer {
+  uploadTicket(lifetimeMs: number): string;
+}

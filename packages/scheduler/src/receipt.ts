@@ -1,0 +1,139 @@
+/** What a finished job tells. */
+import type { Rates } from "@murakkab/core";
+import {
+  type Evidence,
+  type Receipt,
+  type StepReceipt,
+  type TerminalState,
+  sloOutcome,
+} from "@murakkab/model";
+import type { JobRecord } from "./job-journal.ts";
+import type { JobEffect, StepRun } from "./job-machine.ts";
+
+export interface ReceiptParts {
+  readonly record: JobRecord;
+  readonly steps: readonly StepRun[];
+  readonly latencyMs: number;
+  readonly effect: Extract<JobEffect, { kind: "finish" }>;
+  readonly rates: Rates;
+  readonly energyMethod: string;
+}
+
+export function makeReceipt(parts: ReceiptParts): Receipt {
+  const { record, effect, rates } = parts;
+  const steps = parts.steps.filter((run) => run.state !== "waiting").map(toStepReceipt);
+  const costUsd = steps.reduce((sum, step) => sum + step.costUsd, 0);
+  const energyWh = steps.reduce((sum, step) => sum + step.energyWh, 0);
+  const latencyMs = roundTo(parts.latencyMs, 1);
+  const { plan } = record.status;
+  const { slo } = record.submission;
+  const { answer, evidence, output, error, state } = readOutput(parts);
+  return {
+    jobId: record.submission.jobId,
+    state,
+    workflow: plan?.workflow ?? null,
+    answer,
+    evidence,
+    ...(output === undefined ? {} : { output }),
+    latencyMs,
+    costUsd,
+    costProvenance: {
+      kind: "prior",
+      note: `price table, $${rates.pricePerCoreHourUsd} per core-hour where an executor names no price`,
+    },
+    energyWh,
+    energyProvenance: "modelled",
+    energyMethod: parts.energyMethod,
+    slo,
+    // A job without a result met no objective, however fast and cheap it was.
+    sloMet:
+      effect.state === "succeeded" && state === "succeeded"
+        ? sloOutcome(slo, { latencyMs, costUsd, energyWh })
+        : missedSlo(slo),
+    notes: plan?.notes ?? [],
+    steps,
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function missedSlo(slo: Receipt["slo"]): Receipt["sloMet"] {
+  return {
+    ...(slo.latencyMsMax === undefined ? {} : { latency: false }),
+    ...(slo.costUsdMax === undefined ? {} : { cost: false }),
+    ...(slo.energyWhMax === undefined ? {} : { energy: false }),
+    ...(slo.qualityMin === undefined ? {} : { quality: null }),
+  };
+}
+
+interface Output {
+  readonly state: TerminalState;
+  readonly answer: string | null;
+  readonly evidence: readonly Evidence[];
+  readonly output?: unknown;
+  readonly error?: NonNullable<Receipt["error"]>;
+}
+
+function readOutput({ effect, record }: ReceiptParts): Output {
+  if (effect.state !== "succeeded" || effect.output === null) {
+    const { error, state } = effect;
+    if (error === null) return { state, answer: null, evidence: [] };
+    const { code, message, step, detail } = error;
+    return {
+      state,
+      answer: null,
+      evidence: [],
+      error: {
+        code,
+        message,
+        ...(step === undefined ? {} : { step }),
+        ...(detail === undefined || detail === "" ? {} : { detail }),
+      },
+    };
+  }
+  const value = effect.output.kind === "inline" ? effect.output.value : { ...effect.output };
+  if (record.status.plan?.outputType !== "answer") {
+    return { state: "succeeded", answer: null, evidence: [], output: value };
+  }
+  const answer = value as { text?: unknown; found?: unknown; evidence?: unknown };
+  if (answer.found === false && record.inputGaps.length > 0) {
+    const message = `${record.inputGaps.join("; ")}, and the rest of the input does not answer the question`;
+    return {
+      state: "failed",
+      answer: null,
+      evidence: [],
+      output: value,
+      error: { code: "INPUT_INCOMPLETE", message },
+    };
+  }
+  return {
+    state: "succeeded",
+    answer: typeof answer.text === "string" ? answer.text : null,
+    evidence: Array.isArray(answer.evidence) ? (answer.evidence as Evidence[]) : [],
+    output: value,
+  };
+}
+
+function toStepReceipt(run: StepRun): StepReceipt {
+  return {
+    step: run.planned.step,
+    capability: run.planned.capability,
+    executor: run.planned.executor,
+    knobs: run.planned.knobs,
+    node: run.lastPlace?.node ?? null,
+    instance: run.lastPlace?.instance ?? null,
+    attempts: run.attemptsMax,
+    items: run.items.length,
+    queueMs: roundTo(run.queueMs, 1),
+    runMs: roundTo(run.runMs, 1),
+    cpuSec: run.cpuSec === null ? null : roundTo(run.cpuSec, 3),
+    memoryBytesMax: run.memoryBytesMax,
+    costUsd: run.costUsd,
+    energyWh: run.energyWh,
+    nodes: [...run.nodes].sort(),
+  };
+}
+
+function roundTo(value: number, digits: number): number {
+  const factor = 10 ** digits;
+  return Math.round(value * factor) / factor;
+}
