@@ -2,14 +2,17 @@
  * What an attempt costs in dollars and in energy.
  *
  * Dollars: cores reserved × time in the engine × price per core-hour (price table).
- * Energy:  modelled from CPU time, as tools for hosts without RAPL do: CPU-seconds × the watts of
- *          one busy core. Idle power is shown apart and not booked on jobs.
+ * Energy:  modelled by a straight line, as for hosts without RAPL: CPU-seconds × what a busy core
+ *          adds, plus the idle share of the reserved cores and memory for the time in the engine.
+ *          A host's idle power outside of attempts is nobody's and not booked here.
  */
 import type { ExecutorEntry } from "@murakkab/model";
 
 export interface Rates {
   readonly pricePerCoreHourUsd: number;
-  readonly wattsPerBusyCore: number;
+  readonly busyWattsPerCore: number;
+  readonly idleWattsPerCore: number;
+  readonly memoryWattsPerGib: number;
 }
 
 export interface AttemptCost {
@@ -18,6 +21,7 @@ export interface AttemptCost {
 }
 
 const MS_PER_HOUR = 3_600_000;
+const MIB_PER_GIB = 1_024;
 
 /** `cpuSec` null (the host can't tell) counts the reserved cores as busy: an upper bound. */
 export function attemptCost(
@@ -25,11 +29,13 @@ export function attemptCost(
   measured: { readonly runMs: number; readonly cpuSec: number | null },
   rates: Rates,
 ): AttemptCost {
-  const { cores } = entry.resources;
-  const price = entry.pricePerCoreHourUsd ?? rates.pricePerCoreHourUsd;
-  const cpuSec = measured.cpuSec ?? (cores * measured.runMs) / 1_000;
+  const { cores, memoryMib } = entry.resources;
+  const hours = measured.runMs / MS_PER_HOUR;
+  const cpuHours = measured.cpuSec === null ? cores * hours : measured.cpuSec / 3_600;
+  const idleWatts =
+    cores * rates.idleWattsPerCore + (memoryMib / MIB_PER_GIB) * rates.memoryWattsPerGib;
   return {
-    costUsd: (cores * measured.runMs * price) / MS_PER_HOUR,
-    energyWh: (cpuSec * rates.wattsPerBusyCore) / 3_600,
+    costUsd: cores * hours * (entry.pricePerCoreHourUsd ?? rates.pricePerCoreHourUsd),
+    energyWh: cpuHours * (rates.busyWattsPerCore - rates.idleWattsPerCore) + hours * idleWatts,
   };
 }

@@ -54,6 +54,7 @@ export function planWorkflow(request: PlanRequest): LogicalPlan {
     const found = deriveType(type, context);
     if (found.kind === "missing") blame.push(...found.blame);
     else if (found.steps.length > 0 && usesMedia(found, request)) return toLogicalPlan(found, request);
+    else blame.push(...found.left);
   }
   const types = request.inputs.map((input) => input.type).join(", ") || "no input";
   const why = [...new Set(blame)].slice(0, 4).join("; ") || "the description names no known task";

@@ -1,1 +1,3 @@
 export * from "./function-executor.ts";
+export * from "./catalogue/index.ts";
+export * from "./catalogue-dir.ts";

@@ -1,0 +1,138 @@
+/** Goal: placement never promises more than a node has, and finds room where there is room. */
+import { type PlacementSnapshot, placeAttempt } from "@murakkab/core";
+import { buildExecutor } from "@murakkab/testkit";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+const ports = { inputs: { a: "a" }, outputs: { b: "b" } };
+
+const executor = fc
+  .record({
+    id: fc.constantFrom("x", "y", "z"),
+    cores: fc.constantFrom(0.5, 1, 2, 4),
+    memoryMib: fc.integer({ min: 16, max: 512 }),
+    program: fc.constantFrom("ffmpeg", "tesseract"),
+  })
+  .map(({ id, cores, memoryMib, program }) =>
+    buildExecutor(id, id, ports, { resources: { cores, memoryMib }, programs: [program] }),
+  );
+
+const node = (name: string) =>
+  fc
+    .record({
+      cpusOffered: fc.constantFrom(1, 2, 4),
+      busyRatio: fc.constantFrom(0, 0.5, 1),
+      memoryOfferedMib: fc.integer({ min: 64, max: 1_024 }),
+      usedRatio: fc.constantFrom(0, 0.4, 0.9),
+      programs: fc.subarray(["ffmpeg", "tesseract"]),
+      zone: fc.constantFrom("a", "b"),
+    })
+    .map((it) => ({
+      node: name,
+      cpusOffered: it.cpusOffered,
+      cpusFree: it.cpusOffered * (1 - it.busyRatio),
+      memoryOfferedMib: it.memoryOfferedMib,
+      memoryFreeMib: Math.floor(it.memoryOfferedMib * (1 - it.usedRatio)),
+      labels: { zone: it.zone },
+      programs: new Set(it.programs),
+    }));
+
+const instance = fc.record({
+  instance: fc.uuid(),
+  node: fc.constantFrom("n0", "n1", "n2"),
+  executor: fc.constantFrom("x", "y", "z"),
+  state: fc.constantFrom("starting" as const, "ready" as const, "stopping" as const),
+  inFlightCount: fc.integer({ min: 0, max: 1 }),
+  memoryMib: fc.integer({ min: 16, max: 256 }),
+  usedAtMs: fc.integer({ min: 0, max: 100 }),
+});
+
+const snapshot: fc.Arbitrary<PlacementSnapshot> = fc.record({
+  nodes: fc.tuple(node("n0"), node("n1"), node("n2")).map((nodes) => [...nodes]),
+  instances: fc.array(instance, { maxLength: 8 }),
+});
+
+const demand = fc.record({
+  executor,
+  labels: fc.constantFrom({}, { zone: "a" }),
+  avoidInstances: fc.constant(new Set<string>()),
+  localBytes: fc.constant(new Map<string, number>()),
+  waitingCount: fc.integer({ min: 1, max: 5 }),
+});
+
+test("safety: what is placed fits cores, memory, programs and labels", () => {
+  fc.assert(
+    fc.property(snapshot, demand, (fleet, wanted) => {
+      const placement = placeAttempt(fleet, wanted);
+      if (placement.kind !== "run" && placement.kind !== "start") return;
+      const at = fleet.nodes.find((it) => it.node === placement.node);
+      expect(at?.cpusFree).toBeGreaterThanOrEqual(wanted.executor.resources.cores);
+      for (const program of wanted.executor.programs) expect(at?.programs).toContain(program);
+      for (const [name, value] of Object.entries(wanted.labels)) expect(at?.labels).toHaveProperty(name, value);
+      if (placement.kind === "run") {
+        const it = fleet.instances.find((other) => other.instance === placement.instance);
+        expect(it).toMatchObject({ state: "ready", inFlightCount: 0, executor: wanted.executor.id });
+        return;
+      }
+      const freed = fleet.instances
+        .filter((it) => placement.evict.includes(it.instance))
+        .reduce((sum, it) => sum + it.memoryMib, 0);
+      expect((at?.memoryFreeMib ?? 0) + freed).toBeGreaterThanOrEqual(wanted.executor.resources.memoryMib);
+    }),
+  );
+});
+
+test("liveness: an empty fleet with room starts an instance; infeasible only if no node ever could", () => {
+  fc.assert(
+    fc.property(snapshot, demand, (fleet, wanted) => {
+      const idle = {
+        instances: [],
+        nodes: fleet.nodes.map((it) => ({ ...it, cpusFree: it.cpusOffered, memoryFreeMib: it.memoryOfferedMib })),
+      };
+      const couldEver = idle.nodes.some(
+        (it) =>
+          it.cpusOffered >= wanted.executor.resources.cores &&
+          it.memoryOfferedMib >= wanted.executor.resources.memoryMib &&
+          wanted.executor.programs.every((program) => it.programs.has(program)) &&
+          Object.entries(wanted.labels).every(([name, value]) => Object.entries(it.labels).some(([n, v]) => n === name && v === value)),
+      );
+      expect(placeAttempt(idle, wanted).kind).toBe(couldEver ? "start" : "infeasible");
+    }),
+  );
+});
+
+test("same snapshot and demand, same placement; every rejection has a reason", () => {
+  fc.assert(
+    fc.property(snapshot, demand, (fleet, wanted) => {
+      const first = placeAttempt(fleet, wanted);
+      expect(placeAttempt(fleet, wanted)).toEqual(first);
+      if (first.kind !== "wait" && first.kind !== "infeasible") return;
+      for (const { reason } of first.rejected) expect(reason.length).toBeGreaterThan(0);
+    }),
+  );
+});
+
+test("a retry avoids the instance that failed while another can take it", () => {
+  const entry = buildExecutor("x", "x", ports);
+  const nodes = ["n0", "n1"].map((name) => ({
+    node: name,
+    cpusOffered: 1,
+    cpusFree: 1,
+    memoryOfferedMib: 512,
+    memoryFreeMib: 512,
+    labels: {},
+    programs: new Set<string>(),
+  }));
+  const instances = nodes.map((it) => ({
+    instance: `x-${it.node}`,
+    node: it.node,
+    executor: "x",
+    state: "ready" as const,
+    inFlightCount: 0,
+    memoryMib: 64,
+    usedAtMs: 0,
+  }));
+  const wanted = { executor: entry, labels: {}, localBytes: new Map<string, number>(), waitingCount: 1 };
+  const placed = placeAttempt({ nodes, instances }, { ...wanted, avoidInstances: new Set(["x-n0"]) });
+  expect(placed).toEqual({ kind: "run", instance: "x-n1", node: "n1" });
+});
