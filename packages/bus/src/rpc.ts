@@ -39,7 +39,9 @@ export async function call<T>(
 
 function errorIn(value: unknown): WireError | null {
   if (value === null || typeof value !== "object" || !("error" in value)) return null;
-  const error = (value as { error: unknown }).error;
+  // A failed job's receipt has an `error` among other fields: that is an answer, not an error.
+  if (Object.keys(value).length !== 1) return null;
+  const error = value.error;
   if (error === null || typeof error !== "object" || !("code" in error)) return null;
   const { code, message, retryable } = error as Partial<WireError>;
   return {
@@ -84,6 +86,8 @@ export function serve<T>(
         headers: contentHeaders(encoding),
       });
     } catch (error) {
+      // The bus was closed while the request was handled: nobody can be told.
+      if (isRuntimeError(error) && error.code === "UNAVAILABLE") return;
       // An answer over the server's limit, say: the caller learns why instead of waiting.
       onDefect(error, message.subject);
       const fallback = { error: toWireError(error) };

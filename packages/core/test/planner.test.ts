@@ -2,7 +2,7 @@
 import { chooseExecutors, planWorkflow } from "@murakkab/core";
 import { type JobConstraints, type JobPlan, type Workflow, parseInterfaceType } from "@murakkab/model";
 import { describe, expect, test } from "vitest";
-import { allAvailable, videoExecutors } from "./video-library.ts";
+import { allAvailable, videoExecutors } from "@murakkab/testkit";
 
 const QUESTION = { name: "question", type: "question" };
 const VIDEO = { name: "video", type: "video" };

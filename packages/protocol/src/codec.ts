@@ -66,7 +66,7 @@ export function decode(data: Uint8Array, headers: Readonly<Record<string, string
  */
 function looksLikeJson(data: Uint8Array): boolean {
   const first = data[0] ?? 0;
-  return first < 0x80 && " \t\r\n{[\"-0123456789tfn".includes(String.fromCharCode(first));
+  return first < 0x80 && ' \t\r\n{["-0123456789tfn'.includes(String.fromCharCode(first));
 }
 
 function decodeJson(data: Uint8Array): unknown {

@@ -5,3 +5,4 @@ export * from "./messages.ts";
 export * from "./subjects.ts";
 export * from "./ticket.ts";
 export * from "./validate.ts";
+export * from "./worker-spec.ts";

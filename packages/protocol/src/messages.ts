@@ -200,7 +200,9 @@ export const jobWaitSchema = z
 export const jobEventsSchema = z
   .strictObject({ after: z.number().int().nonnegative().default(0) })
   .nullable();
-export const jobCancelSchema = z.strictObject({ reason: z.string().max(500).exactOptional() }).nullable();
+export const jobCancelSchema = z
+  .strictObject({ reason: z.string().max(500).exactOptional() })
+  .nullable();
 export const jobListSchema = z
   .strictObject({ limit: z.number().int().positive().max(1_000).default(100) })
   .nullable();
@@ -423,6 +425,9 @@ export type AttemptMeasure = z.infer<typeof attemptMeasureSchema>;
 /** A failed attempt answers with `error` and still tells what it cost. */
 export const attemptReplySchema = z.union([
   z.object({ outputs: z.record(z.string(), passedValueSchema), measure: attemptMeasureSchema }),
-  z.object({ failure: z.custom<import("@murakkab/kit").WireError>(), measure: attemptMeasureSchema }),
+  z.object({
+    failure: z.custom<import("@murakkab/kit").WireError>(),
+    measure: attemptMeasureSchema,
+  }),
 ]);
 export type AttemptReply = z.infer<typeof attemptReplySchema>;

@@ -64,8 +64,8 @@ interface Entry {
   instance: FleetInstance | null;
   /** Asks the worker to stop and to tell what it had cost. */
   readonly source: AbortSource;
-  /** Ends the wait for a worker that is known to be gone. */
-  readonly giveUp: AbortSource;
+  /** Ends the wait for an answer that is known not to come. */
+  giveUp: AbortSource;
   cancelTimer: Cancel;
 }
 
@@ -79,6 +79,8 @@ export interface DispatcherSettings {
 /** Consecutive failed starts of an executor after which its waiting attempts fail. */
 const START_FAILURES_MAX = 3;
 const START_BACKOFF = { baseMs: 200, maxMs: 5_000 };
+/** Internal: an answer may have been lost with the connection. */
+const BUS_WAS_AWAY = "BUS_WAS_AWAY";
 /** A lost instance is known by event; this only bounds an answer that got lost on the way, ms. */
 const ABORT_ANSWER_MS = 5_000;
 
@@ -95,6 +97,8 @@ export class Dispatcher {
   private readonly wanted = new Map<string, { executor: ExecutorEntry; labels: AttemptWork["labels"] }>();
   private readonly startFailures = new Map<string, { count: number; notBeforeMs: number }>();
   private instanceNumber = 0;
+  private isConnected = true;
+  private readonly connectWaiters: (() => void)[] = [];
 
   constructor(
     components: {
@@ -145,6 +149,7 @@ export class Dispatcher {
 
   /** Places what can be placed now. Called whenever something may have become free. */
   pump(): void {
+    if (!this.isConnected) return;
     const blocked = new Set<string>();
     for (const entry of [...this.waiting]) {
       if (entry.state !== "waiting") continue;
@@ -293,12 +298,7 @@ export class Dispatcher {
     work.onStarted(place);
     try {
       const request = await work.makeRequest(place);
-      const remainingMs = work.deadline.remainingMs();
-      const reply = (await this.actors.ask(
-        { type: "worker", key: instance.instance },
-        { ...request, remainingMs },
-        { deadlineMs: remainingMs, signal: entry.source.signal, giveUp: entry.giveUp.signal },
-      )) as AttemptReply;
+      const reply = await this.askUntilAnswered(entry, instance, request);
       if ("failure" in reply) this.settleFailed(entry, place, reply.failure, reply.measure);
       else this.settleFinished(entry, place, reply);
     } catch (error) {
@@ -309,6 +309,50 @@ export class Dispatcher {
       this.fleet.release(instance);
       this.pump();
     }
+  }
+
+  /**
+   * An answer may be lost while the bus is away: after it came back the same attempt is asked for
+   * again under the same key, which the worker answers from what it did.
+   */
+  private async askUntilAnswered(
+    entry: Entry,
+    instance: FleetInstance,
+    request: Omit<AttemptRequest, "remainingMs">,
+  ): Promise<AttemptReply> {
+    for (;;) {
+      const remainingMs = entry.work.deadline.remainingMs();
+      try {
+        return (await this.actors.ask(
+          { type: "worker", key: instance.instance },
+          { ...request, remainingMs },
+          { deadlineMs: remainingMs, signal: entry.source.signal, giveUp: entry.giveUp.signal },
+        )) as AttemptReply;
+      } catch (error) {
+        const code = isRuntimeError(error) ? error.code : "";
+        const isOutage =
+          isBusAway(entry.giveUp.signal) || (code === "UNAVAILABLE" && !this.isConnected);
+        if (!isOutage || entry.state !== "running") throw error;
+        await this.connected();
+        entry.giveUp = new AbortSource();
+      }
+    }
+  }
+
+  private connected(): Promise<void> {
+    if (this.isConnected) return Promise.resolve();
+    return new Promise((resolve) => this.connectWaiters.push(resolve));
+  }
+
+  /** Told of the bus connection's end and return. */
+  onBus(isConnected: boolean): void {
+    this.isConnected = isConnected;
+    if (!isConnected) return;
+    for (const resolve of this.connectWaiters.splice(0)) resolve();
+    for (const entry of this.running) {
+      entry.giveUp.abort(new TerminalError(BUS_WAS_AWAY, "the bus was away"));
+    }
+    this.pump();
   }
 
   private explain(error: unknown, instance: FleetInstance): WireError {
@@ -425,6 +469,10 @@ export class Dispatcher {
       }
     }
   }
+}
+
+function isBusAway({ aborted, reason }: AbortSource["signal"]): boolean {
+  return aborted && isRuntimeError(reason) && reason.code === BUS_WAS_AWAY;
 }
 
 function placeOf(instance: FleetInstance): AttemptPlace {

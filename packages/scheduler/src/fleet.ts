@@ -45,10 +45,14 @@ export class Fleet {
   }
 
   /**
-   * Takes a registration. Returns the instances that the node's former process had.
+   * Takes a registration. Returns the instances that the node's former process had. Instances that
+   * run there and are not known here are adopted: `executor` finds their library entry.
    * Errors: `NODE_NAME_TAKEN`, `OFFER_EXCEEDS_HOST` (naming both agents), `TOO_MANY_NODES`.
    */
-  register(registration: NodeRegistration): readonly FleetInstance[] {
+  register(
+    registration: NodeRegistration,
+    executor: (id: string) => ExecutorEntry | undefined = () => undefined,
+  ): readonly FleetInstance[] {
     const known = this.nodes.get(registration.node);
     const isSameHost =
       known !== undefined &&
@@ -77,7 +81,20 @@ export class Fleet {
       sample: null,
       sampleAtMs: 0,
     });
+    for (const sample of registration.instances) {
+      const entry = executor(sample.executor);
+      const isServing = sample.state === "ready" || sample.state === "busy";
+      if (entry === undefined || !isServing || this.instances.has(sample.instance)) continue;
+      const { instance } = sample;
+      this.addInstance({ instance, node: registration.node, executor: entry }).state = "ready";
+    }
     return lost;
+  }
+
+  /** The scheduler itself was cut off: the nodes' silence in that time says nothing about them. */
+  forgiveSilence(): void {
+    const nowMs = this.clock.monotonicMs();
+    for (const node of this.nodes.values()) node.lastHeardAtMs = nowMs;
   }
 
   private checkOffers(registration: NodeRegistration): void {

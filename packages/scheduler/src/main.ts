@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { ActorSystem } from "@murakkab/actor";
 import { type Bus, call } from "@murakkab/bus";
 import { SYSTEM_CLOCK, connectNats } from "@murakkab/bus/nats";
-import { InvalidArgumentError, TerminalError, describeError, isRuntimeError, seededRandom } from "@murakkab/kit";
+import { InvalidArgumentError, type Logger, TerminalError, describeError, isRuntimeError, seededRandom } from "@murakkab/kit";
 import { CATALOGUE_DIR, PRICES_FILE, formatProblem, loadLibrary, loadPrices } from "@murakkab/library";
 import { makeTicket, subjects } from "@murakkab/protocol";
 import { pino } from "pino";
@@ -91,7 +91,7 @@ function checkBusIsSafe(nats: string): void {
   }
 }
 
-async function connect(settings: Settings, log: ReturnType<typeof pino>): Promise<Bus> {
+async function connect(settings: Settings, log: Logger): Promise<Bus> {
   const { env } = process;
   return connectNats({
     servers: settings.nats,
@@ -119,7 +119,7 @@ async function checkIsAlone(bus: Bus): Promise<void> {
 
 async function main(): Promise<void> {
   const settings = readSettings(process.argv.slice(2));
-  const log = pino(
+  const log: Logger = pino(
     { level: settings.logLevel, base: { process: "scheduler" } },
     pino.destination({ fd: 2, sync: true }),
   );
@@ -176,7 +176,7 @@ function round(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }
 
-async function stop(scheduler: Scheduler, bus: Bus, log: ReturnType<typeof pino>): Promise<void> {
+async function stop(scheduler: Scheduler, bus: Bus, log: Logger): Promise<void> {
   setTimeout(() => process.exit(1), EXIT_GRACE_MS).unref();
   scheduler.stop();
   await bus.close();

@@ -76,6 +76,7 @@ export class Scheduler {
   private readonly fleet: Fleet;
   private readonly dispatcher: Dispatcher;
   private jobs: JobService | null = null;
+  private isConnected = true;
   private readonly subscriptions: Subscription[] = [];
   private readonly timers: Cancel[] = [];
 
@@ -135,6 +136,17 @@ export class Scheduler {
 
   private startTimers(jobs: JobService, resolver: InputResolver, recoveredCount: number): void {
     const { clock } = this.parts;
+    this.subscriptions.push(
+      this.parts.bus.messaging.onStatus((status) => {
+        const wasConnected = this.isConnected;
+        this.isConnected = status === "connected";
+        if (this.isConnected === wasConnected) return;
+        if (this.isConnected) this.fleet.forgiveSilence();
+        this.dispatcher.onBus(this.isConnected);
+        const event = this.isConnected ? "bus.connected" : "bus.disconnected";
+        this.parts.log.warn({ event }, "bus connection changed");
+      }),
+    );
     this.timers.push(
       every(clock, SWEEP_INTERVAL_MS, () => this.sweepLost()),
       every(clock, IDLE_SWEEP_INTERVAL_MS, () => this.dispatcher.sweepIdle()),
@@ -203,7 +215,9 @@ export class Scheduler {
   }
 
   private register(registration: NodeRegistration): unknown {
-    const lost = this.fleet.register(registration);
+    const lost = this.fleet.register(registration, (id) =>
+      this.settings.library.executors.find((entry) => entry.id === id),
+    );
     this.loseInstances(lost, "its agent started anew");
     this.tellNode("node.registered", registration.node);
     this.dispatcher.pump();
@@ -211,6 +225,7 @@ export class Scheduler {
   }
 
   private sweepLost(): void {
+    if (!this.isConnected) return;
     for (const { node, instances } of this.fleet.sweepLost()) {
       this.tellNode("node.lost", node);
       this.loseInstances(instances, `node ${node} was silent for ${NODE_LOST_AFTER_MS} ms`);

@@ -1,1 +1,26 @@
-export {};
+export * from "./client.ts";
+export * from "./cluster-views.ts";
+export * from "./connect.ts";
+export * from "./current-cluster.ts";
+export { isTerminalEvent } from "./job-events.ts";
+export { JobHandle, JobNotSucceededError, type ResultOptions } from "./job-handle.ts";
+export type { JobOptions, JobRequest } from "./job-request.ts";
+export * from "./run.ts";
+export * from "./settings.ts";
+export { checkInputs } from "./resolve-inputs.ts";
+export type { ByteStream, UploadOptions } from "./upload.ts";
+export * from "./workflow-builder.ts";
+export { formatSource } from "./workflow-source.ts";
+export { workflowFromYaml } from "./workflow-yaml.ts";
+export type {
+  ArtifactRef,
+  Evidence,
+  JobConstraints,
+  JobPlan,
+  JobStatus,
+  NodeSample,
+  Objective,
+  Receipt,
+  Workflow,
+} from "@murakkab/model";
+export type { JobEvent } from "@murakkab/protocol";

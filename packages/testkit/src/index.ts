@@ -1,2 +1,5 @@
 export * from "./virtual-clock.ts";
 export * from "./executor-builder.ts";
+export * from "./sim/sim-fleet.ts";
+export * from "./sim/sim-host.ts";
+export * from "./video-executors.ts";

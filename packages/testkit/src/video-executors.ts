@@ -1,5 +1,5 @@
 import type { ExecutorEntry } from "@murakkab/model";
-import { buildExecutor } from "@murakkab/testkit";
+import { buildExecutor } from "./executor-builder.ts";
 
 /** The shape of the shipped video library, without its programs. */
 export function videoExecutors(): ExecutorEntry[] {

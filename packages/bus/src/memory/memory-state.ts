@@ -1,0 +1,181 @@
+/** The state port over a MemoryBroker. Each operation takes one way to the store and back. */
+import { InvalidArgumentError } from "@murakkab/kit";
+import type {
+  AppendOptions,
+  AppendOutcome,
+  KeyValue,
+  KeyValueEntry,
+  KeyValueOptions,
+  Log,
+  LogEntry,
+  LogOptions,
+  ObjectStore,
+  State,
+  WriteOutcome,
+} from "../state.ts";
+import { checkKey, checkStoreName, checkSubject, checkSubjectFilter } from "../subject.ts";
+import type { MemoryBroker } from "./memory-broker.ts";
+import type { MemoryMessaging } from "./memory-messaging.ts";
+import type { MemoryBucket, MemoryLog } from "./memory-store.ts";
+
+/** Runs `operate` at the store. The write is done when it arrives, even if the answer is lost. */
+class StoreLink {
+  readonly messaging: MemoryMessaging;
+  private readonly broker: MemoryBroker;
+
+  constructor(broker: MemoryBroker, messaging: MemoryMessaging) {
+    this.broker = broker;
+    this.messaging = messaging;
+  }
+
+  async run<T>(operate: (nowMs: number) => T): Promise<T> {
+    this.messaging.assertConnected();
+    await this.broker.hop();
+    this.messaging.assertConnected();
+    const result = operate(this.broker.clock.monotonicMs());
+    await this.broker.hop();
+    this.messaging.assertConnected();
+    return result;
+  }
+}
+
+export class MemoryState implements State {
+  private readonly broker: MemoryBroker;
+  private readonly link: StoreLink;
+
+  constructor(broker: MemoryBroker, messaging: MemoryMessaging) {
+    this.broker = broker;
+    this.link = new StoreLink(broker, messaging);
+  }
+
+  async openKeyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValue> {
+    checkStoreName(bucket, "bucket");
+    const { store } = this.broker;
+    const found = await this.link.run(() => store.bucket(bucket, options.ttlMs ?? 0));
+    return new MemoryKeyValue(this.link, found);
+  }
+
+  async openLog(name: string, options: LogOptions): Promise<Log> {
+    checkStoreName(name, "log");
+    for (const filter of options.subjects) checkSubjectFilter(filter);
+    const found = await this.link.run(() => this.broker.store.log(name, options));
+    return new MemoryLogClient(this.link, name, found);
+  }
+
+  async openObjects(bucket: string): Promise<ObjectStore> {
+    checkStoreName(bucket, "object store");
+    const objects = await this.link.run(() => this.broker.store.objectsOf(bucket));
+    return new MemoryObjects(this.link, objects);
+  }
+}
+
+class MemoryKeyValue implements KeyValue {
+  private readonly link: StoreLink;
+  private readonly bucket: MemoryBucket;
+
+  constructor(link: StoreLink, bucket: MemoryBucket) {
+    this.link = link;
+    this.bucket = bucket;
+  }
+
+  async get(key: string): Promise<KeyValueEntry | null> {
+    checkKey(key);
+    return this.link.run((nowMs) => this.bucket.get(key, nowMs));
+  }
+
+  async put(key: string, value: Uint8Array): Promise<number> {
+    const copy = this.checked(key, value);
+    return this.link.run((nowMs) => this.bucket.put(key, copy, nowMs));
+  }
+
+  async create(key: string, value: Uint8Array): Promise<WriteOutcome> {
+    return this.update(key, value, 0);
+  }
+
+  async update(key: string, value: Uint8Array, expectedRevision: number): Promise<WriteOutcome> {
+    const copy = this.checked(key, value);
+    return this.link.run((nowMs) => this.bucket.write(key, copy, { expectedRevision, nowMs }));
+  }
+
+  async delete(key: string): Promise<void> {
+    checkKey(key);
+    await this.link.run(() => {
+      this.bucket.delete(key);
+    });
+  }
+
+  async keys(prefix = ""): Promise<string[]> {
+    if (prefix !== "") checkKey(prefix);
+    return this.link.run((nowMs) => this.bucket.keys(prefix, nowMs));
+  }
+
+  private checked(key: string, value: Uint8Array): Uint8Array {
+    checkKey(key);
+    this.link.messaging.assertSize(key, value, undefined);
+    return new Uint8Array(value);
+  }
+}
+
+class MemoryLogClient implements Log {
+  private readonly link: StoreLink;
+  private readonly name: string;
+  private readonly log: MemoryLog;
+
+  constructor(link: StoreLink, name: string, log: MemoryLog) {
+    this.link = link;
+    this.name = name;
+    this.log = log;
+  }
+
+  async append(subject: string, data: Uint8Array, options?: AppendOptions): Promise<AppendOutcome> {
+    checkSubject(subject);
+    if (!this.log.takes(subject)) {
+      throw new InvalidArgumentError(`subject ${subject} is not among those of log ${this.name}`);
+    }
+    this.link.messaging.assertSize(subject, data, options?.headers);
+    const copy = new Uint8Array(data);
+    return this.link.run((nowMs) => {
+      const outcome = this.log.append(subject, copy, { ...options, nowMs });
+      // The server passes it on to subscribers whatever becomes of it in the log.
+      this.link.messaging.announce(subject, copy, options?.headers);
+      return outcome;
+    });
+  }
+
+  async read(filter: string, options?: { readonly fromSequence?: number }): Promise<LogEntry[]> {
+    checkSubjectFilter(filter);
+    return this.link.run((nowMs) => this.log.read(filter, options?.fromSequence ?? 1, nowMs));
+  }
+}
+
+class MemoryObjects implements ObjectStore {
+  private readonly link: StoreLink;
+  private readonly objects: Map<string, Uint8Array>;
+
+  constructor(link: StoreLink, objects: Map<string, Uint8Array>) {
+    this.link = link;
+    this.objects = objects;
+  }
+
+  async put(name: string, data: Uint8Array): Promise<void> {
+    checkObjectName(name);
+    const copy = new Uint8Array(data);
+    await this.link.run(() => this.objects.set(name, copy));
+  }
+
+  async get(name: string): Promise<Uint8Array | null> {
+    checkObjectName(name);
+    const found = await this.link.run(() => this.objects.get(name));
+    return found === undefined ? null : new Uint8Array(found);
+  }
+
+  async delete(name: string): Promise<void> {
+    checkObjectName(name);
+    await this.link.run(() => this.objects.delete(name));
+  }
+}
+
+function checkObjectName(name: string): void {
+  if (name !== "" && name.length <= 512) return;
+  throw new InvalidArgumentError("object name is not valid, expected 1 to 512 characters");
+}

@@ -1,0 +1,203 @@
+/**
+ * What the in-memory broker stores: buckets, logs, objects. Synchronous and without a clock of its
+ * own; memory-state.ts puts the waiting and the connection in front of it.
+ */
+import { InvalidArgumentError } from "@murakkab/kit";
+import type {
+  AppendOptions,
+  AppendOutcome,
+  KeyValueEntry,
+  LogEntry,
+  LogOptions,
+  WriteOutcome,
+} from "../state.ts";
+import { subjectMatches } from "../subject.ts";
+
+/** As long as the NATS adapter's logs know message ids, ms. */
+const DUPLICATE_WINDOW_MS = 120_000;
+
+interface StoredValue {
+  readonly value: Uint8Array;
+  readonly revision: number;
+  readonly storedAtMs: number;
+}
+
+export class MemoryBucket {
+  readonly ttlMs: number;
+  private readonly values = new Map<string, StoredValue>();
+  private lastRevision = 0;
+
+  constructor(ttlMs: number) {
+    this.ttlMs = ttlMs;
+  }
+
+  get(key: string, nowMs: number): KeyValueEntry | null {
+    const stored = this.live(key, nowMs);
+    return stored === null
+      ? null
+      : { key, value: new Uint8Array(stored.value), revision: stored.revision };
+  }
+
+  put(key: string, value: Uint8Array, nowMs: number): number {
+    const revision = (this.lastRevision += 1);
+    this.values.set(key, { value: new Uint8Array(value), revision, storedAtMs: nowMs });
+    return revision;
+  }
+
+  /** `expectedRevision` 0: the key must not be there. */
+  write(
+    key: string,
+    value: Uint8Array,
+    { expectedRevision, nowMs }: { expectedRevision: number; nowMs: number },
+  ): WriteOutcome {
+    const current = this.live(key, nowMs)?.revision ?? 0;
+    if (current !== expectedRevision) return { kind: "conflict" };
+    return { kind: "written", revision: this.put(key, value, nowMs) };
+  }
+
+  delete(key: string): void {
+    this.values.delete(key);
+    this.lastRevision += 1; // a delete is a write: revisions are not used twice
+  }
+
+  keys(prefix: string, nowMs: number): string[] {
+    return [...this.values.keys()].filter(
+      (key) =>
+        (prefix === "" || key === prefix || key.startsWith(`${prefix}.`)) &&
+        this.live(key, nowMs) !== null,
+    );
+  }
+
+  private live(key: string, nowMs: number): StoredValue | null {
+    const stored = this.values.get(key);
+    if (stored === undefined) return null;
+    if (this.ttlMs === 0 || nowMs - stored.storedAtMs < this.ttlMs) return stored;
+    this.values.delete(key);
+    return null;
+  }
+}
+
+interface StoredEntry extends LogEntry {
+  readonly storedAtMs: number;
+}
+
+export class MemoryLog {
+  readonly options: LogOptions;
+  private entries: StoredEntry[] = [];
+  private readonly lastSequenceBySubject = new Map<string, number>();
+  private readonly seenIds = new Map<string, { sequence: number; seenAtMs: number }>();
+  private lastSequence = 0;
+  private storedBytes = 0;
+
+  constructor(options: LogOptions) {
+    this.options = options;
+  }
+
+  takes(subject: string): boolean {
+    return this.options.subjects.some((filter) => subjectMatches(filter, subject));
+  }
+
+  append(
+    subject: string,
+    data: Uint8Array,
+    { messageId, expectedLastSequence, nowMs }: AppendOptions & { readonly nowMs: number },
+  ): AppendOutcome {
+    this.dropOld(nowMs);
+    const seen = messageId === undefined ? undefined : this.seenIds.get(messageId);
+    if (seen !== undefined) {
+      return { kind: "appended", sequence: seen.sequence, isDuplicate: true }; // S2
+    }
+    const last = this.lastSequenceBySubject.get(subject) ?? 0;
+    if (expectedLastSequence !== undefined && expectedLastSequence !== last) {
+      return { kind: "conflict" }; // S3
+    }
+    const sequence = (this.lastSequence += 1);
+    this.entries.push({ subject, sequence, data: new Uint8Array(data), storedAtMs: nowMs });
+    this.lastSequenceBySubject.set(subject, sequence);
+    this.storedBytes += data.length;
+    if (messageId !== undefined) this.seenIds.set(messageId, { sequence, seenAtMs: nowMs });
+    this.dropOld(nowMs);
+    return { kind: "appended", sequence, isDuplicate: false };
+  }
+
+  read(filter: string, fromSequence: number, nowMs: number): LogEntry[] {
+    this.dropOld(nowMs);
+    return this.entries
+      .filter((entry) => entry.sequence >= fromSequence && subjectMatches(filter, entry.subject))
+      .map(({ subject, sequence, data }) => ({ subject, sequence, data: new Uint8Array(data) }));
+  }
+
+  private dropOld(nowMs: number): void {
+    const { maxAgeMs, maxBytes } = this.options;
+    let dropCount = 0;
+    for (const entry of this.entries) {
+      const isTooOld = maxAgeMs > 0 && nowMs - entry.storedAtMs >= maxAgeMs;
+      const isTooMuch = maxBytes !== undefined && this.storedBytes > maxBytes;
+      if (!isTooOld && !isTooMuch) break;
+      dropCount += 1;
+      this.storedBytes -= entry.data.length;
+      // A subject of which nothing is left counts as new, as in JetStream.
+      if (this.lastSequenceBySubject.get(entry.subject) === entry.sequence) {
+        this.lastSequenceBySubject.delete(entry.subject);
+      }
+    }
+    if (dropCount > 0) this.entries = this.entries.slice(dropCount);
+    for (const [id, { seenAtMs }] of this.seenIds) {
+      if (nowMs - seenAtMs < DUPLICATE_WINDOW_MS) break;
+      this.seenIds.delete(id);
+    }
+  }
+}
+
+export class MemoryStore {
+  private readonly buckets = new Map<string, MemoryBucket>();
+  private readonly logs = new Map<string, MemoryLog>();
+  private readonly objects = new Map<string, Map<string, Uint8Array>>();
+
+  bucket(name: string, ttlMs: number): MemoryBucket {
+    const found = this.buckets.get(name) ?? new MemoryBucket(ttlMs);
+    if (found.ttlMs !== ttlMs) {
+      throw new InvalidArgumentError(
+        `bucket "${name}" exists with maximum age in ms ${found.ttlMs}, but ${ttlMs} was asked for`,
+      );
+    }
+    this.buckets.set(name, found);
+    return found;
+  }
+
+  log(name: string, options: LogOptions): MemoryLog {
+    const found = this.logs.get(name) ?? new MemoryLog(options);
+    const [wanted, there] = [options, found.options].map(settingsText);
+    if (wanted !== there) {
+      throw new InvalidArgumentError(`log "${name}" exists with ${there}, not with ${wanted}`);
+    }
+    this.logs.set(name, found);
+    return found;
+  }
+
+  objectsOf(bucket: string): Map<string, Uint8Array> {
+    const found = this.objects.get(bucket) ?? new Map<string, Uint8Array>();
+    this.objects.set(bucket, found);
+    return found;
+  }
+
+  /** A message that was published where a log listens. A request there is not without answer. */
+  capture(
+    subject: string,
+    data: Uint8Array,
+    options: AppendOptions & { readonly nowMs: number },
+  ): { capturedCount: number } {
+    let capturedCount = 0;
+    for (const log of this.logs.values()) {
+      if (!log.takes(subject)) continue;
+      log.append(subject, data, options);
+      capturedCount += 1;
+    }
+    return { capturedCount };
+  }
+}
+
+function settingsText({ subjects, maxAgeMs, maxBytes }: LogOptions): string {
+  const list = [...subjects].sort().join(" ");
+  return `subjects ${list}, maximum age ${maxAgeMs} ms, maximum size ${maxBytes ?? "none"}`;
+}

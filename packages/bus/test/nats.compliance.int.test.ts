@@ -1,0 +1,26 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { busCompliance } from "../src/compliance/bus-compliance.ts";
+import { connectNats } from "../src/index.ts";
+import { startNatsServer } from "../src/nats/server-entry.ts";
+
+busCompliance("nats", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "murakkab-compliance-"));
+  const server = await startNatsServer({ directory });
+  return {
+    connect: (name) =>
+      connectNats({
+        servers: server.url,
+        stateTimeoutMs: 3_000,
+        onDefect: () => undefined,
+        ...(name === undefined ? {} : { name }),
+      }),
+    stopServer: () => server.stop(),
+    startServer: () => server.restart(),
+    close: async () => {
+      await server.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+});

@@ -1,0 +1,202 @@
+/**
+ * The command line: names, options and help. Each command's code is loaded when it is called, so
+ * that `murakkab --help` and the first line of `demo` do not wait for all of it.
+ */
+import { Command, Option } from "commander";
+import type { Context } from "./context.ts";
+import { EXIT } from "./context.ts";
+import type { UpFlags } from "./commands/up.ts";
+
+export const VERSION = "0.1.0";
+
+type Done = (exitCode: number) => void;
+
+/** `done` gets the exit code of the command that was called. */
+export function buildProgram(context: Context, done: Done): Command {
+  const program = new Command("murakkab")
+    .description("Runs compound AI workflows on a fleet of hosts over NATS.")
+    .version(VERSION, "-V, --version")
+    .showHelpAfterError("(see murakkab --help)")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "murakkab: ")),
+    });
+  addClusterCommands(program, context, done);
+  addJobCommands(program, context, done);
+  addViewCommands(program, context, done);
+  addLibraryCommands(program, context, done);
+  // Sub-commands inherit neither from their parent by themselves.
+  for (const command of allCommands(program)) {
+    command.copyInheritedSettings(program);
+  }
+  return program;
+}
+
+function allCommands(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
+}
+
+function common(command: Command, { hasJson = true } = {}): Command {
+  command.option("--nats <url>", "NATS server (default: NATS_URL, the cluster of `murakkab up`, nats://127.0.0.1:4222)");
+  if (hasJson) command.option("--json", "print JSON only on stdout");
+  return command.option("--verbose", "show stacks of errors");
+}
+
+const collect = (value: string, before: readonly string[] | undefined): string[] => [
+  ...(before ?? []),
+  value,
+];
+
+function repeated(flags: string, description: string): Option {
+  return new Option(flags, `${description}; may be repeated`).argParser(collect);
+}
+
+function addClusterOptions(command: Command): Command {
+  return common(command)
+    .option("--agents <count>", "node agents; they divide this host's cores and memory", "2")
+    .option("--data <dir>", "data directory, kept afterwards (default: a temporary one)")
+    .addOption(repeated("--library <dir>", "further library directory"))
+    .option("--input-root <dir>", "agents may read inputs below it (default: working directory)")
+    .option("--insecure", "allow a bus without credentials that is not on this host");
+}
+
+function addClusterCommands(program: Command, context: Context, done: Done): void {
+  addClusterOptions(
+    program.command("up").description("start a cluster on this host and keep it until Ctrl-C"),
+  ).action(async (flags: UpFlags) => {
+    const { up } = await import("./commands/up.ts");
+    done(await up(context, flags));
+  });
+  addClusterOptions(
+    program.command("demo").description("start a cluster, answer a question about the example video, stop"),
+  )
+    .option("--input <file>", "another video, or any file")
+    .option("--question <text>", "another question")
+    .option("--keep", "keep the data directory")
+    .action(async (flags) => {
+      const { demo } = await import("./commands/demo.ts");
+      done(await demo(context, flags));
+    });
+  for (const [name, program_, what] of [
+    ["scheduler", "scheduler", "run a scheduler process; flags are passed through"],
+    ["node", "node-agent", "run a node agent process; flags are passed through"],
+  ] as const) {
+    program
+      .command(`${name} [flags...]`)
+      .description(what)
+      .helpOption(false)
+      .allowUnknownOption()
+      .action(async (flags: string[]) => {
+        const { runProcess } = await import("./commands/processes.ts");
+        done(await runProcess(context, program_, flags));
+      });
+  }
+}
+
+function addRequestOptions(command: Command): Command {
+  return common(command)
+    .option("--input <file...>", "files, artifact:// references or http(s) addresses")
+    .option("--workflow <name|file.yaml>", "a workflow of the library or of your own (default: planned)")
+    .addOption(repeated("--slo <bounds>", 'such as "cost<$2,latency<30s,energy<1Wh"'))
+    .option("--objective <axis>", "cost, energy, latency or quality")
+    .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
+    .addOption(repeated("--knob <executor.knob=value>", "fix a knob"))
+    .addOption(repeated("--label <name=value>", "only on nodes with this label"))
+    .option("--tenant <name>", "who pays")
+    .option("--deadline <time>", "give up after this time, such as 60s")
+    .option("--id <uuid>", "job id of your own choice")
+    .option("--idempotency-key <key>", "two submissions with one key are one job");
+}
+
+function addJobCommands(program: Command, context: Context, done: Done): void {
+  addRequestOptions(
+    program.command("submit [description]").description("submit a job, wait, print answer and receipt"),
+  )
+    .option("--watch", "show its steps while it runs")
+    .option("--no-wait", "print the job id once it is accepted")
+    .action(async (description: string | undefined, flags) => {
+      const { submit } = await import("./commands/submit.ts");
+      done(await submit(context, description, flags));
+    });
+  addRequestOptions(
+    program.command("plan [description]").description("show the plan that a job would get; run nothing"),
+  ).action(async (description: string | undefined, flags) => {
+    const { plan } = await import("./commands/submit.ts");
+    done(await plan(context, description, flags));
+  });
+  common(program.command("jobs").description("list jobs, newest first"))
+    .option("--limit <count>", "at most this many", "20")
+    .action(async (flags) => {
+      const { jobs } = await import("./commands/jobs.ts");
+      done(await jobs(context, flags));
+    });
+  common(program.command("job <id>").description("show a job: its plan, or its receipt")).action(
+    async (id: string, flags) => {
+      const { job } = await import("./commands/jobs.ts");
+      done(await job(context, id, flags));
+    },
+  );
+  common(program.command("cancel <id>").description("cancel a job"))
+    .option("--reason <text>", "shown in its receipt")
+    .action(async (id: string, flags) => {
+      const { cancel } = await import("./commands/jobs.ts");
+      done(await cancel(context, id, flags));
+    });
+  common(program.command("events [job]").description("follow a job's events, or all of them")).action(
+    async (id: string | undefined, flags) => {
+      const { events } = await import("./commands/events.ts");
+      done(await events(context, id, flags));
+    },
+  );
+}
+
+function addViewCommands(program: Command, context: Context, done: Done): void {
+  common(program.command("nodes").description("list nodes")).action(async (flags) => {
+    const { nodes } = await import("./commands/fleet.ts");
+    done(await nodes(context, flags));
+  });
+  common(program.command("instances").description("list running instances")).action(
+    async (flags) => {
+      const { instances } = await import("./commands/fleet.ts");
+      done(await instances(context, flags));
+    },
+  );
+  common(program.command("telemetry").description("one line per node and second"))
+    .option("--once", "one line per node, then end")
+    .action(async (flags) => {
+      const { telemetry } = await import("./commands/fleet.ts");
+      done(await telemetry(context, flags));
+    });
+  common(program.command("doctor").description("check this host, the bus and the cluster")).action(
+    async (flags) => {
+      const { doctor } = await import("./doctor/doctor.ts");
+      done(await doctor(context, flags));
+    },
+  );
+}
+
+function addLibraryCommands(program: Command, context: Context, done: Done): void {
+  const library = program.command("library").description("executors and workflows");
+  common(library.command("list").description("list them")).action(async (flags) => {
+    const { listLibrary } = await import("./commands/library.ts");
+    done(await listLibrary(context, flags));
+  });
+  common(library.command("show <name>").description("show one")).action(
+    async (name: string, flags) => {
+      const { showLibrary } = await import("./commands/library.ts");
+      done(await showLibrary(context, name, flags));
+    },
+  );
+  common(library.command("check [dir]").description("check library files")).action(
+    async (dir: string | undefined, flags) => {
+      const { checkLibrary } = await import("./commands/library.ts");
+      done(await checkLibrary(context, dir, flags));
+    },
+  );
+  library.action(() => {
+    library.outputHelp({ error: true });
+    done(EXIT.usage);
+  });
+}

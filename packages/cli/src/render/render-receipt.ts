@@ -1,0 +1,186 @@
+/** A receipt for people: the answer and its evidence first, then what it took and what it cost. */
+import type { Receipt, Slo, SloOutcome, StepReceipt } from "@murakkab/model";
+import type { Paint } from "./paint.ts";
+import { noteLines } from "./render-plan.ts";
+import type { Column } from "./table.ts";
+import { renderTable } from "./table.ts";
+import { padEnd, printable, truncate, wrap } from "./text-width.ts";
+import {
+  formatCpuSec,
+  formatDuration,
+  formatTimecode,
+  formatUsd,
+  formatWh,
+} from "./units.ts";
+
+export interface ReceiptOptions {
+  readonly columns: number;
+  readonly paint: Paint;
+}
+
+/** Evidence lines that are shown; the rest is in `--json`. */
+const EVIDENCE_SHOWN_MAX = 8;
+/** Characters of a workflow's output that are shown when it is no answer. */
+const OUTPUT_CHARS_MAX = 2_000;
+
+export function renderReceipt(receipt: Receipt, options: ReceiptOptions): string[] {
+  return [
+    ...headline(receipt, options),
+    ...evidenceLines(receipt, options),
+    ...(receipt.steps.length === 0 ? [] : ["", ...stepTable(receipt.steps, options)]),
+    "",
+    ...totals(receipt, options),
+    ...sloLines(receipt, options.paint),
+    ...receipt.notes.flatMap((note) => noteLines(note, options.columns, options.paint)),
+  ];
+}
+
+function headline(receipt: Receipt, { columns, paint }: ReceiptOptions): string[] {
+  const took = formatDuration(receipt.latencyMs);
+  if (receipt.state !== "succeeded") {
+    const { error } = receipt;
+    const step = error?.step === undefined ? "" : ` at step ${error.step}`;
+    const mark = receipt.state === "cancelled" ? paint.yellow("■") : paint.red("✘");
+    return [
+      `${mark} job ${receipt.jobId} ${receipt.state}${step} after ${took}`,
+      ...(error === undefined
+        ? []
+        : wrap(`${printable(error.message)} (${error.code})`, columns - 2).map((line) => `  ${line}`)),
+      ...detailLines(error?.detail, paint),
+    ];
+  }
+  const title = `${paint.green("✔")} job ${receipt.jobId} succeeded in ${took}`;
+  const answer = receipt.answer ?? outputText(receipt.output);
+  if (answer === null) return [title];
+  const lines = wrap(printable(answer), columns - 10);
+  return [
+    title,
+    "",
+    ...lines.map((line, index) =>
+      index === 0 ? `  answer  ${paint.bold(line)}` : `          ${paint.bold(line)}`,
+    ),
+  ];
+}
+
+function detailLines(detail: string | undefined, paint: Paint): string[] {
+  if (detail === undefined) return [];
+  const lines = printable(detail).trimEnd().split("\n").slice(-10);
+  return lines.map((line) => paint.dim(`  | ${line}`));
+}
+
+function outputText(output: unknown): string | null {
+  if (output === undefined || output === null) return null;
+  if (typeof output === "string") return output.slice(0, OUTPUT_CHARS_MAX);
+  const text = JSON.stringify(output, null, 1);
+  return text.length > OUTPUT_CHARS_MAX ? `${text.slice(0, OUTPUT_CHARS_MAX)}…` : text;
+}
+
+function evidenceLines(receipt: Receipt, { columns, paint }: ReceiptOptions): string[] {
+  const shown = receipt.evidence.slice(0, EVIDENCE_SHOWN_MAX);
+  const left = receipt.evidence.length - shown.length;
+  const sourceColumns = Math.max(0, ...shown.map((item) => item.source.length));
+  const lines = shown.map(({ atSec, source, text }, index) => {
+    const at = atSec === null ? "  –  " : formatTimecode(atSec);
+    const head = `${index === 0 ? "evidence" : "        "}  ${at}  ${padEnd(source, sourceColumns)}  `;
+    const body = truncate(printable(text).replace(/\s+/g, " "), columns - head.length);
+    return `${paint.dim(head)}${body}`;
+  });
+  return left > 0 ? [...lines, paint.dim(`          and ${left} more`)] : lines;
+}
+
+const STEP_COLUMNS: readonly Column[] = [
+  { title: "step", columnsMin: 8 },
+  { title: "executor", columnsMin: 8 },
+  { title: "node", columnsMin: 6 },
+  { title: "tries", align: "right" },
+  { title: "queue", align: "right" },
+  { title: "run", align: "right" },
+  { title: "cpu s", align: "right" },
+  { title: "cost", align: "right" },
+  { title: "energy", align: "right" },
+];
+
+function stepTable(steps: readonly StepReceipt[], { columns, paint }: ReceiptOptions): string[] {
+  const rows = steps.map((step) => [
+    step.items === 1 ? step.step : `${step.step} ×${step.items}`,
+    step.executor,
+    step.nodes.length === 0 ? (step.node ?? "–") : step.nodes.join(","),
+    String(step.attempts),
+    formatDuration(step.queueMs),
+    formatDuration(step.runMs),
+    formatCpuSec(step.cpuSec),
+    formatUsd(step.costUsd),
+    formatWh(step.energyWh),
+  ]);
+  return renderTable(STEP_COLUMNS, rows, {
+    columns,
+    paintTitle: paint.dim,
+    paintCell: (text, row, column) =>
+      column === 3 && (steps[row]?.attempts ?? 1) > 1 ? paint.yellow(text) : text,
+  });
+}
+
+function totals(receipt: Receipt, { columns, paint }: ReceiptOptions): string[] {
+  const { costProvenance } = receipt;
+  const facts = [
+    ["latency", formatDuration(receipt.latencyMs), "measured: from acceptance to the last step"],
+    ["cost", formatUsd(receipt.costUsd), `${costProvenance.kind}: ${costProvenance.note}`],
+    [
+      "energy",
+      formatWh(receipt.energyWh),
+      `${receipt.energyProvenance}: ${receipt.energyMethod}`,
+    ],
+  ] as const;
+  const amountColumns = Math.max(...facts.map(([, amount]) => amount.length));
+  return facts.flatMap(([name, amount, origin]) => {
+    const head = `${padEnd(name, 8)}${padEnd(amount, amountColumns)}  `;
+    return wrap(`(${printable(origin)})`, Math.max(20, columns - head.length)).map((line, index) =>
+      index === 0 ? head + paint.dim(line) : " ".repeat(head.length) + paint.dim(line),
+    );
+  });
+}
+
+const BOUNDS: readonly {
+  readonly axis: keyof SloOutcome;
+  readonly bound: (slo: Slo) => string | null;
+  readonly actual: (receipt: Receipt) => string;
+}[] = [
+  {
+    axis: "latency",
+    bound: ({ latencyMsMax }) =>
+      latencyMsMax === undefined ? null : `at most ${formatDuration(latencyMsMax)}`,
+    actual: ({ latencyMs }) => formatDuration(latencyMs),
+  },
+  {
+    axis: "cost",
+    bound: ({ costUsdMax }) =>
+      costUsdMax === undefined ? null : `at most ${formatUsd(costUsdMax)}`,
+    actual: ({ costUsd }) => formatUsd(costUsd),
+  },
+  {
+    axis: "energy",
+    bound: ({ energyWhMax }) =>
+      energyWhMax === undefined ? null : `at most ${formatWh(energyWhMax)}`,
+    actual: ({ energyWh }) => formatWh(energyWh),
+  },
+  {
+    axis: "quality",
+    bound: ({ qualityMin }) => (qualityMin === undefined ? null : `at least ${qualityMin}`),
+    actual: () => "not measured",
+  },
+];
+
+function sloLines(receipt: Receipt, paint: Paint): string[] {
+  return BOUNDS.flatMap(({ axis, bound, actual }) => {
+    const limit = bound(receipt.slo);
+    if (limit === null) return [];
+    const outcome = receipt.sloMet[axis];
+    const verdict =
+      outcome === true
+        ? paint.green("met")
+        : outcome === false
+          ? paint.red("missed")
+          : paint.yellow("not known");
+    return [`slo     ${padEnd(axis, 8)} ${limit}: ${verdict} (${actual(receipt)})`];
+  });
+}

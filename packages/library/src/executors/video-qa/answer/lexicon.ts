@@ -1,0 +1,122 @@
+/**
+ * What words mean to the answerer: groups of words that stand for the same, and lists of kinds.
+ *
+ * All words are stems (see words.ts). General English only: nothing here is about one video.
+ */
+import { stemOf } from "./words.ts";
+
+const stems = (text: string): string[] => text.split(/\s+/).filter(Boolean).map(stemOf);
+const set = (text: string): ReadonlySet<string> => new Set(stems(text));
+
+/** Words of a line may stand for one another. */
+const SYNONYMS = `
+wear wears dressed clothed clad
+carry carries hold bring brings transport
+automobile car vehicle
+bicycle cycle
+person somebody someone human
+man guy gentleman
+woman lady
+child kid
+child boy
+child girl
+sweater pullover jumper
+trousers pants slacks jeans
+coat overcoat
+jacket blazer
+cap hat
+hat beanie helmet
+bag handbag purse
+suitcase luggage case
+street road
+ship boat ferry
+begin start
+end finish
+shop store
+cafe coffeehouse
+kilo kilogram
+picture image
+talk speak
+say mention
+repair fix
+cook prepare
+sell offer
+cost price
+cost much
+name call
+owner proprietor
+harbor port pier
+picture painting
+author writer
+musician player
+film video
+journey trip
+swim swimming
+purple violet
+evening night
+`;
+
+const GROUPS: readonly ReadonlySet<string>[] = SYNONYMS.trim().split("\n").map(set);
+const GROUPS_BY_STEM = new Map<string, ReadonlySet<string>[]>();
+for (const group of GROUPS) {
+  for (const stem of group) GROUPS_BY_STEM.set(stem, [...(GROUPS_BY_STEM.get(stem) ?? []), group]);
+}
+
+export function areSynonyms(a: string, b: string): boolean {
+  return (GROUPS_BY_STEM.get(a) ?? []).some((it) => it.has(b));
+}
+
+export const STOP_WORDS = set(`a an the of in on at to for from by with and or is are was were be been being do does did
+  that this these those it its they them their there here he she his her him hers who whom whose what which when where
+  why how i we you me us our your my as into onto up out off over under about around near next then than so not no
+  can could may might will would shall should must have has had get gets got some any all both each also just very
+  one's kind type sort please tell`);
+
+/** Words that a question uses about the video itself: they ask for nothing in it. */
+export const FRAME_WORDS = set(`video film clip scene picture shown show see seen appear visible watch look hear heard
+  mention mentioned narrator say said speaker talk talked told first last moment time point narration screen find found
+  happen during displayed written read visit spoken voice appearing`);
+
+export const PRONOUNS = set("he she they it his her their him them");
+export const FEMALE_PRONOUNS = set("she her hers");
+export const DETERMINERS = set("a an the this that these those his her their its my our your some any one's all every each");
+export const PREPOSITIONS = set(`in on at to for from by with of under over near into onto around behind beside through
+  across between above below inside outside until after before during about`);
+export const CONJUNCTIONS = set("and or but while because who which that when where then");
+export const WEAR_VERBS = set("wear dressed");
+export const HAVE_VERBS = set("carry hold have bring with");
+export const AUXILIARIES = set("is are was were be been does do did has have had can could will would may might must");
+
+export const PEOPLE_NOUNS = set("people persons person men women man woman friends children child guests somebody boys girls");
+export const COLORS = set(`red orange yellow green blue purple violet pink brown black white gray beige navy maroon teal
+  turquoise lime lavender silver gold golden charcoal olive mustard crimson scarlet cream tan`);
+export const TOPS = set(`shirt sweater pullover jumper jacket blazer coat overcoat suit dress top blouse hoodie cardigan
+  vest robe gown uniform tshirt clothes clothing outfit`);
+export const ONE_PIECES = set("dress gown robe coat suit overcoat");
+export const BOTTOMS = set("trousers pants slacks jeans shorts skirt leggings");
+export const HATS = set("hat cap beanie helmet hood");
+export const EXTRAS = set("scarf apron tie shawl");
+export const CLOTHES = new Set([...TOPS, ...BOTTOMS, ...HATS, ...EXTRAS, ...set("shoes boots gloves glasses socks belt")]);
+
+export const DAYS = set("monday tuesday wednesday thursday friday saturday sunday");
+export const MONTHS = set(`january february march april june july august september october november december`);
+export const PLACE_NOUNS = set(`street road square lake mountain mount hotel museum market beach park harbor port station
+  airport cafe restaurant village town city island bridge river forest farm hut camp bakery shop house hall office yard
+  garden kitchen school church castle valley meadow summit pool room platform gate pier company center theater library`);
+
+/** Finer names and the basic colour that a question may use for them. */
+const COLOR_FAMILIES: Readonly<Record<string, string>> = {
+  navy: "blue", turquoise: "blue", teal: "green", maroon: "red", crimson: "red", scarlet: "red",
+  beige: "brown", tan: "brown", cream: "white", lime: "green", olive: "green", lavender: "purple",
+  violet: "purple", charcoal: "gray", silver: "gray", gold: "yellow", golden: "yellow", mustard: "yellow",
+};
+
+export function basicColor(stem: string): string {
+  const family = Object.entries(COLOR_FAMILIES).find(([shade]) => stemOf(shade) === stem);
+  return family?.[1] ?? stem;
+}
+
+/** Numbers that speech recognition writes as the word that sounds the same. */
+export const NUMBER_SOUNDS: Readonly<Record<string, string>> = {
+  for: "four", to: "two", too: "two", won: "one", ate: "eight", tan: "ten", mind: "nine", sex: "six",
+};

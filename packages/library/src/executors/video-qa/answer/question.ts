@@ -1,0 +1,120 @@
+/**
+ * What a question asks for.
+ *
+ * Owns:      the kind of the question, the kind of its answer, and the terms that it is about.
+ */
+import { GIVEN_NAMES } from "./given-names.ts";
+import {
+  CLOTHES, COLORS, FRAME_WORDS, HAVE_VERBS, PEOPLE_NOUNS, STOP_WORDS, WEAR_VERBS,
+} from "./lexicon.ts";
+import { type Token, tokenize } from "./words.ts";
+
+export type QuestionKind =
+  | "who" | "wears-what" | "color" | "what" | "where" | "count-people" | "quantity" | "sign" | "name-of" | "day" | "when";
+
+export interface Question {
+  readonly kind: QuestionKind;
+  readonly tokens: readonly Token[];
+  /** Words that the evidence must hold. */
+  readonly terms: readonly Token[];
+  /** Names of persons or places: capital letters within the question. */
+  readonly names: readonly Token[];
+  /** Persons of `names`. */
+  readonly person?: string;
+  readonly item?: string;
+  readonly colors: readonly string[];
+  /** Asks about clothes. */
+  readonly isAboutWear: boolean;
+  /** Asks about a moment of the video, not of the story. */
+  readonly isAboutVideo: boolean;
+  /** "How many X", "which X", "what X": the X. */
+  readonly head?: Token;
+}
+
+const KIND_WORDS = new Set(["name", "color", "number", "call"]);
+
+export function analyzeQuestion(text: string): Question {
+  const tokens = tokenize(text);
+  const stems = tokens.map((it) => it.stem);
+  const names = tokens.filter((it, index) => isProper(tokens, it, index));
+  const personAt = tokens.findIndex((it) => names.includes(it) && GIVEN_NAMES.has(it.text.toLowerCase().replace(/['’]s$/, "")));
+  const person = personAt < 0 ? owner(tokens, names) : tokens[personAt]?.text;
+  const head = headOf(tokens);
+  const item = tokens.find((it) => CLOTHES.has(it.stem))?.stem;
+  const colors = stems.filter((it) => COLORS.has(it));
+  const isAboutWear =
+    stems.some((it) => WEAR_VERBS.has(it)) || (item !== undefined && !stems.includes("call"));
+  const isAboutVideo =
+    /\b(?:video|film|clip|narrat\w+|mention\w*|first|appear\w*|shown?|seen?|said|hear[d]?|visible|on screen)\b/i.test(text);
+  const kind = kindOf(text, { stems, isAboutWear, head });
+  const terms = tokens.filter((it) => isTerm(it, kind, head));
+  const plainPerson = person?.replace(/['’]s$/, "");
+  return {
+    kind, tokens, terms, names, colors, isAboutWear, isAboutVideo,
+    ...(plainPerson === undefined ? {} : { person: plainPerson }),
+    ...(item === undefined ? {} : { item }),
+    ...(head === undefined ? {} : { head }),
+  };
+}
+
+/** Capital letters within a sentence, but not the first word, weekdays' kin or "I". */
+function isProper(tokens: readonly Token[], token: Token, index: number): boolean {
+  if (index === 0 || !/^\p{Lu}/u.test(token.text) || token.text === "I") return false;
+  return !STOP_WORDS.has(token.stem) || tokens.length < 3;
+}
+
+/** The name that stands as somebody: "does Xelia carry", "Xelia's coat", "is Xelia wearing". */
+function owner(tokens: readonly Token[], names: readonly Token[]): string | undefined {
+  const at = tokens.findIndex((it, index) => {
+    if (!names.includes(it)) return false;
+    const before = tokens[index - 1]?.stem ?? "";
+    return /['’]s$/.test(it.text) || before === "do" || (before === "be" && index <= 2);
+  });
+  return at < 0 ? undefined : tokens[at]?.text;
+}
+
+function headOf(tokens: readonly Token[]): Token | undefined {
+  const at = tokens.findIndex((it) => ["which", "what", "many", "much"].includes(it.stem));
+  const next = tokens[at + 1];
+  if (at < 0 || next === undefined) return undefined;
+  const kindOf = /^(?:kind|type|sort)$/.test(next.stem) ? tokens[at + 3] : next;
+  return kindOf === undefined || STOP_WORDS.has(kindOf.stem) ? undefined : kindOf;
+}
+
+function kindOf(
+  text: string,
+  parts: { readonly stems: readonly string[]; readonly isAboutWear: boolean; readonly head: Token | undefined },
+): QuestionKind {
+  const { stems, isAboutWear, head } = parts;
+  const lower = text.toLowerCase();
+  if (/\b(?:what|which)(?:'s)?(?: is| was)? (?:the )?colou?r|in (?:what|which) colou?r/.test(lower)) return "color";
+  if (/^(?:when|(?:at|around|until|till|by|from)? ?(?:what|which) (?:time|moment|point|second|minute))\b/.test(lower)) return "when";
+  if (/^(?:on )?(?:what|which) (?:week)?day\b/.test(lower)) return "day";
+  if (/^how many (?:people|persons|men|women|children|guests|friends|characters|figures)\b/.test(lower)) return "count-people";
+  if (/^how (?:many|much|old|long|high|tall|far|late|deep|fast|big|often|large|wide|heavy)\b/.test(lower)) return "quantity";
+  if (/^(?:where|(?:in|at|on|to|from|near) (?:what|which) (?!platform|gate|floor|number|room|line|page|day))/.test(lower)) return "where";
+  if (/\b(?:sign|board|banner|caption|poster|label|notice)\b.*\b(?:say|read|show|tell|written)|\b(?:written|says?)\b.*\b(?:sign|board|banner|caption|poster)\b|what is written/.test(lower)) return "sign";
+  if (/\bname of the (?:man|woman|person|boy|girl|lady|guy|gentleman)\b/.test(lower)) return "who";
+  if (/\b(?:name of|called|named)\b|what(?:'s| is) .*\bname\b/.test(lower) && !lower.startsWith("who")) return "name-of";
+  if (/^(?:who|whom|whose)\b|^which (?:man|woman|person|boy|girl)\b/.test(lower)) return "who";
+  if (isAboutWear && /\bwear|\bdress(?:ed)?\b|\bhave on\b|\bhas on\b/.test(lower) && /^what/.test(lower)) return "wears-what";
+  if (/\b(?:number|limit|price)\b/.test(lower)) return "quantity";
+  if (head !== undefined && /^(?:which|on which|at which|from which|what) /.test(lower) && /^(?:platform|gate|pier|floor|line|room|stage|hall|track|bus|exit|lane|terminal|level)$/.test(head.stem)) return "quantity";
+  if (stems.includes("cost")) return "quantity";
+  return "what";
+}
+
+function isTerm(token: Token, kind: QuestionKind, head: Token | undefined): boolean {
+  if (STOP_WORDS.has(token.stem) || FRAME_WORDS.has(token.stem)) return false;
+  if (KIND_WORDS.has(token.stem)) return false;
+  if (HAVE_VERBS.has(token.stem) || WEAR_VERBS.has(token.stem)) return token.stem === "hold" && kind === "who";
+  if (kind === "count-people" && PEOPLE_NOUNS.has(token.stem)) return false;
+  if (kind === "who" && PEOPLE_NOUNS.has(token.stem)) return false;
+  if (kind === "day" && token.stem === "day") return false;
+  if (kind === "where" && token === head) return true;
+  if (kind === "sign" && /^(?:sign|board|banner|caption|poster|label|notice)$/.test(token.stem)) return false;
+  if (kind === "quantity" && /^(?:much|many|old|long|high|tall|far|lat|late|cost|pric|price|deep|fast|big|often|limit)$/.test(token.stem)) {
+    return token.stem === "old" || token.stem === "limit";
+  }
+  return true;
+}

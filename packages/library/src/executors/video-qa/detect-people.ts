@@ -1,0 +1,53 @@
+/**
+ * Persons in a frame and the colours they wear.
+ *
+ * Owns:      which finds are one person, and the background's colour.
+ */
+import type { ExecutorFunction } from "../../function-executor.ts";
+import { nameColor } from "./color-names.ts";
+import { findHeads } from "./find-heads.ts";
+import { type FoundPerson, measurePerson } from "./measure-person.ts";
+import { dominantColors, type PixelBox, pixelsIn, type Raster, readRaster } from "./raster.ts";
+import { frameSchema, readInput, type ScenePeople } from "./values.ts";
+
+/** More than this on one picture are taken for a texture that looks like skin. */
+const PEOPLE_COUNT_MAX = 20;
+
+export const detectPeople: ExecutorFunction = async (call) => {
+  const frame = readInput(frameSchema, "frame", call.inputs["frame"]);
+  const path = await call.openArtifact(frame.image);
+  const raster = await readRaster(path, Number(call.knobs["width"]));
+  const people: ScenePeople = {
+    atSec: frame.atSec,
+    scene: frame.scene,
+    sceneStartSec: frame.sceneStartSec,
+    sceneEndSec: frame.sceneEndSec,
+    people: findPeople(raster).map((it) => it.person),
+    background: backgroundOf(raster),
+  };
+  return { people };
+};
+
+/** From left to right. */
+export function findPeople(raster: Raster): FoundPerson[] {
+  const heads = findHeads(raster).sort((a, b) => a.y - b.y);
+  const found: FoundPerson[] = [];
+  for (const head of heads) {
+    // Hands and bare knees are skin too: what lies within a body above is part of it.
+    if (found.some((it) => isInside(head, it.pixels))) continue;
+    const person = measurePerson(raster, head);
+    if (person !== undefined) found.push(person);
+  }
+  found.sort((a, b) => a.pixels.left - b.pixels.left);
+  return found.slice(0, PEOPLE_COUNT_MAX);
+}
+
+function isInside({ x, y }: { readonly x: number; readonly y: number }, box: PixelBox): boolean {
+  return x >= box.left && x < box.right && y >= box.top && y < box.bottom;
+}
+
+function backgroundOf(raster: Raster): string {
+  const whole = { left: 0, top: 0, right: raster.width, bottom: raster.height };
+  const [first] = dominantColors(pixelsIn(raster, whole, 4), 1);
+  return first === undefined ? "gray" : nameColor(first.color).shade;
+}

@@ -1,0 +1,150 @@
+/**
+ * Where in a picture faces may be: compact blobs of one skin-like colour.
+ *
+ * Owns:      the search. Whether a body stands below is for measure-person.ts to say.
+ *
+ * Blobs are grown with several tolerances: a wide one follows the shading of a photographed face,
+ * a narrow one parts a face from a wall of nearly the same colour.
+ */
+import { toHsv } from "./color-names.ts";
+import { colorDistance, pixelAt, type PixelBox, type Raster, type Rgb } from "./raster.ts";
+
+export interface Head {
+  /** Middle of the face, in pixels. */
+  readonly x: number;
+  readonly y: number;
+  /** Width of the face in pixels; bodies are measured in it. */
+  readonly width: number;
+  readonly skin: Rgb;
+}
+
+/** Summed over the channels, from the blob's first pixel. */
+const TOLERANCES = [66, 36, 20] as const;
+const SEED_DISTANCE_MAX = 20;
+/** Of the picture's width; a smaller face has too few pixels to find clothes below it. */
+const WIDTH_RATIO_MIN = 0.03;
+const WIDTH_RATIO_MAX = 0.3;
+/** Hats, hair and beards may leave a strip of a face three times as wide as high. */
+const ASPECT_MIN = 0.5;
+const ASPECT_MAX = 3.4;
+/** A disc fills 0.79 of its box; hair takes its share, and glasses half. */
+const FILL_RATIO_MIN = 0.4;
+
+export function findHeads(raster: Raster): Head[] {
+  const heads: Head[] = [];
+  const skin = markSkin(raster);
+  for (const tolerance of TOLERANCES) {
+    for (const head of findBlobs(raster, skin, tolerance)) {
+      const isKnown = heads.some(
+        (it) =>
+          Math.hypot(it.x - head.x, it.y - head.y) < 0.6 * head.width &&
+          it.width < 1.5 * head.width,
+      );
+      if (!isKnown) heads.push(head);
+    }
+  }
+  return heads;
+}
+
+/** Skin of any tone lies in a narrow range of hues, from light to dark, never vivid. */
+function isSkin(color: Rgb): boolean {
+  const [hue, saturation, value] = toHsv(color);
+  return hue >= 8 && hue <= 36 && saturation >= 0.16 && saturation <= 0.68 && value >= 0.28;
+}
+
+function markSkin(raster: Raster): Uint8Array {
+  const marks = new Uint8Array(raster.width * raster.height);
+  for (let at = 0; at < marks.length; at++) {
+    const [r = 0, g = 0, b = 0] = raster.data.subarray(3 * at, 3 * at + 3);
+    // Skin is redder than green and greener than blue: most pixels need no more than that.
+    if (r > g && g > b && isSkin([r, g, b])) marks[at] = 1;
+  }
+  return marks;
+}
+
+function findBlobs(raster: Raster, skin: Uint8Array, tolerance: number): Head[] {
+  const { width, height } = raster;
+  // What is no skin counts as seen: it is neither a seed nor grown into.
+  const seen = skin.map((it) => 1 - it);
+  const heads: Head[] = [];
+  for (let start = 0; start < seen.length; start++) {
+    if (seen[start] === 1) continue;
+    const seed = pixelAt(raster, start % width, Math.floor(start / width));
+    if (!isEven(raster, start, seed)) continue;
+    const blob = growBlob(raster, { start, seed, tolerance, seen });
+    const head = toHead(blob, width, seed);
+    if (head !== undefined) heads.push(head);
+  }
+  return heads;
+}
+
+/** Seeds lie within a face, not on its edge, whose mixed colour would part it into rings. */
+function isEven(raster: Raster, at: number, seed: Rgb): boolean {
+  const x = at % raster.width;
+  const y = Math.floor(at / raster.width);
+  if (x + 2 >= raster.width || y + 2 >= raster.height) return false;
+  return [pixelAt(raster, x + 2, y), pixelAt(raster, x, y + 2)].every(
+    (it) => colorDistance(it, seed) <= SEED_DISTANCE_MAX,
+  );
+}
+
+interface Blob {
+  readonly box: PixelBox;
+  readonly count: number;
+  /** First and last pixel of each row of the box. */
+  readonly rows: ReadonlyMap<number, readonly [number, number]>;
+}
+
+function growBlob(
+  raster: Raster,
+  options: {
+    readonly start: number;
+    readonly seed: Rgb;
+    readonly tolerance: number;
+    readonly seen: Uint8Array;
+  },
+): Blob {
+  const { width, height } = raster;
+  const { seed, tolerance, seen } = options;
+  const rows = new Map<number, [number, number]>();
+  const stack = [options.start];
+  seen[options.start] = 1;
+  let count = 0;
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const x = at % width;
+    const y = (at - x) / width;
+    const row = rows.get(y) ?? [x, x];
+    rows.set(y, [Math.min(row[0], x), Math.max(row[1], x)]);
+    count++;
+    for (const next of [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, at - width, at + width]) {
+      if (next < 0 || next >= width * height || seen[next] === 1) continue;
+      const color = pixelAt(raster, next % width, Math.floor(next / width));
+      if (colorDistance(color, seed) > tolerance) continue;
+      seen[next] = 1;
+      stack.push(next);
+    }
+  }
+  const ys = [...rows.keys()];
+  const ends = [...rows.values()];
+  const box = {
+    left: Math.min(...ends.map((it) => it[0])),
+    right: Math.max(...ends.map((it) => it[1])) + 1,
+    top: Math.min(...ys),
+    bottom: Math.max(...ys) + 1,
+  };
+  return { box, count, rows };
+}
+
+function toHead({ box, count, rows }: Blob, pictureWidth: number, skin: Rgb): Head | undefined {
+  const width = box.right - box.left;
+  const height = box.bottom - box.top;
+  if (width < WIDTH_RATIO_MIN * pictureWidth || width > WIDTH_RATIO_MAX * pictureWidth) return undefined;
+  if (width / height < ASPECT_MIN || width / height > ASPECT_MAX) return undefined;
+  if (count < FILL_RATIO_MIN * width * height) return undefined;
+  // The widest rows of a face are its middle, whatever covers its top and chin.
+  const wide = [...rows].filter(([, [left, right]]) => right - left + 1 >= 0.92 * width);
+  if (wide.length === 0) return undefined;
+  const y = wide.reduce((sum, [row]) => sum + row, 0) / wide.length;
+  const x = wide.reduce((sum, [, [left, right]]) => sum + (left + right) / 2, 0) / wide.length;
+  return { x, y, width, skin };
+}

@@ -1,0 +1,293 @@
+/**
+ * One host's member of the fleet.
+ *
+ * Owns:      the wiring of registration, telemetry, instances, cores and artifacts to the bus,
+ *            and the order in which they start and stop.
+ * Does not:  touch the platform: every effect goes through a port.
+ *
+ * Invariants:
+ *   N1. Commands are answered before the node is registered: a scheduler may use it at once.
+ *   N2. After `stop` nothing that the agent started is left running, and nothing is published.
+ *   N3. Cores held by an instance that is gone are free.
+ */
+import type { Messaging, Subscription } from "@murakkab/bus";
+import { publishValue, serve } from "@murakkab/bus";
+import type { Clock, Logger, Random } from "@murakkab/kit";
+import { describeError, TerminalError } from "@murakkab/kit";
+import type { GpuSample, NodeOffer, NodeRegistration } from "@murakkab/model";
+import type { InstanceExited } from "@murakkab/protocol";
+import {
+  artifactImportSchema,
+  artifactIngestSchema,
+  artifactOpenSchema,
+  artifactPinSchema,
+  artifactReleaseSchema,
+  artifactStatSchema,
+  coresAcquireSchema,
+  coresReleaseSchema,
+  instanceStartSchema,
+  instanceStopSchema,
+  subjects,
+} from "@murakkab/protocol";
+import { ArtifactService } from "./artifacts/artifact-service.ts";
+import type { ArtifactStore } from "./artifacts/artifact-store.ts";
+import { CoreGate } from "./core-gate.ts";
+import { InstanceSupervisor } from "./instances/instance-supervisor.ts";
+import { SHUTDOWN_GRACE_MS } from "./limits.ts";
+import type {
+  FetchPort,
+  HostPort,
+  PathPort,
+  ProbePort,
+  ProcessPort,
+  SamplerPort,
+  SourcePort,
+} from "./ports.ts";
+import { Registration } from "./registration.ts";
+import { Telemetry } from "./telemetry.ts";
+
+export interface AgentComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly messaging: Messaging;
+  readonly log: Logger;
+  readonly host: HostPort;
+  readonly processes: ProcessPort;
+  readonly sampler: SamplerPort;
+  /** Opened by the caller: the artifact server uses it too. */
+  readonly store: ArtifactStore;
+  readonly source: SourcePort;
+  readonly fetcher: FetchPort;
+  readonly probe: ProbePort;
+  readonly paths: PathPort;
+}
+
+export interface AgentOptions {
+  readonly node: string;
+  readonly offer: NodeOffer;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Base URL under which other nodes reach this one's artifact server. */
+  readonly artifactUrl: string;
+  readonly version: string;
+  /** The node is no longer part of the fleet: the process should stop the agent and end. */
+  readonly onRefused: (error: unknown) => void;
+}
+
+export class NodeAgent {
+  readonly #components: AgentComponents;
+  readonly #options: AgentOptions;
+  readonly #incarnation: string;
+  readonly #gate: CoreGate;
+  readonly #supervisor: InstanceSupervisor;
+  readonly #artifacts: ArtifactService;
+  readonly #registration: Registration;
+  readonly #telemetry: Telemetry;
+  readonly #subscriptions: Subscription[] = [];
+  #programs: Readonly<Record<string, string>> = {};
+  #gpus: readonly GpuSample[] = [];
+  #stopping: Promise<void> | null = null;
+
+  constructor(components: AgentComponents, options: AgentOptions) {
+    this.#components = components;
+    this.#options = options;
+    const { clock, random, messaging, log, host, processes, sampler, store } = components;
+    const { node, offer } = options;
+    this.#incarnation = random.uuid();
+    this.#gate = new CoreGate(clock, { offeredCores: offer.cpus });
+    this.#supervisor = new InstanceSupervisor(
+      { clock, log: log.child({ component: "instances" }), processes, host },
+      {
+        node,
+        offer,
+        onReady: (ready) => this.#publish(subjects.instanceReady(node), { node, ...ready }),
+        onExited: (event) => this.#onExited(event),
+      },
+    );
+    this.#artifacts = new ArtifactService(
+      {
+        ...components,
+        log: log.child({ component: "artifacts" }),
+        scratchDirs: () => this.#supervisor.scratchDirs(),
+      },
+      { node },
+    );
+    this.#registration = new Registration(
+      { clock, random: random.stream("register"), messaging, log },
+      {
+        node,
+        incarnation: this.#incarnation,
+        describe: () => this.#describe(),
+        onRefused: options.onRefused,
+      },
+    );
+    this.#telemetry = new Telemetry(
+      { clock, messaging, sampler, log: log.child({ component: "telemetry" }) },
+      {
+        node,
+        hostname: host.identity().hostname,
+        instances: () => this.#supervisor.samples(),
+        store,
+      },
+    );
+  }
+
+  /** Resolves once the scheduler has accepted the node. Errors: its refusal, such as OFFER_EXCEEDS_HOST. */
+  async start(): Promise<void> {
+    const { host, sampler, log, messaging } = this.#components;
+    const { node, version } = this.#options;
+    this.#programs = await host.programs();
+    this.#gpus = (await sampler.sample()).gpus;
+    log.info(
+      {
+        event: "node.described",
+        programs: Object.keys(this.#programs),
+        gpuCount: this.#gpus.length,
+      },
+      this.#gpus.length === 0 ? "no GPU on this node" : "node described",
+    );
+    this.#subscriptions.push(
+      messaging.register({
+        name: "murakkab-node-agent",
+        version,
+        description: "Runs model instances and keeps artifacts on one host",
+        metadata: { node },
+      }),
+    );
+    this.#serveInstances();
+    this.#serveCores();
+    this.#serveArtifacts();
+    await messaging.flush(); // N1
+    await this.#registration.start();
+    if (this.#stopping === null) this.#telemetry.start();
+  }
+
+  /** N2. A second call waits for the first. */
+  stop(graceMs: number = SHUTDOWN_GRACE_MS): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  get artifactUrl(): string {
+    return this.#options.artifactUrl;
+  }
+
+  get heldCores(): number {
+    return this.#gate.heldCores;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const { messaging, log } = this.#components;
+    const { node } = this.#options;
+    this.#registration.stop();
+    this.#telemetry.stop();
+    this.#publish(subjects.nodeLeft(node), { node, incarnation: this.#incarnation });
+    await this.#supervisor.close(graceMs);
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    try {
+      await messaging.flush();
+    } catch (error) {
+      log.debug({ event: "node.flush-failed", reason: describeError(error) }, "bus is away");
+    }
+    log.info({ event: "node.left" }, "node left");
+  }
+
+  #serveInstances(): void {
+    const { node } = this.#options;
+    this.#serve(subjects.instanceStart(node), instanceStartSchema, "instance start", (request) =>
+      this.#supervisor.start(request).then(() => ({ instance: request.instance, state: "ready" })),
+    );
+    this.#serve(subjects.instanceStop(node), instanceStopSchema, "instance stop", (request) =>
+      this.#supervisor.stop(request.instance, request.graceMs).then(() => OK),
+    );
+  }
+
+  #serveCores(): void {
+    const { node } = this.#options;
+    this.#serve(subjects.coresAcquire(node), coresAcquireSchema, "cores acquire", (request) => {
+      // A late message of an instance that is gone would hold cores for ever (N3).
+      if (!this.#supervisor.isAlive(request.instance)) {
+        throw new TerminalError(
+          "INSTANCE_ENDED",
+          `instance ${request.instance} does not run on node ${node}, expected a live one`,
+        );
+      }
+      return this.#gate.acquire(request).then(() => OK);
+    });
+    this.#serve(subjects.coresRelease(node), coresReleaseSchema, "cores release", (request) => {
+      this.#gate.release(request.attempt);
+      return OK;
+    });
+  }
+
+  #serveArtifacts(): void {
+    const { node } = this.#options;
+    const artifacts = this.#artifacts;
+    this.#serve(subjects.artifactImport(node), artifactImportSchema, "artifact import", (request) =>
+      artifacts.import(request),
+    );
+    this.#serve(subjects.artifactStat(node), artifactStatSchema, "artifact stat", (request) =>
+      artifacts.stat(request),
+    );
+    this.#serve(subjects.artifactPin(node), artifactPinSchema, "artifact pin", (request) => ({
+      ok: true,
+      ...artifacts.pin(request),
+    }));
+    this.#serve(subjects.artifactRelease(node), artifactReleaseSchema, "artifact release", (job) => {
+      artifacts.release(job);
+      return OK;
+    });
+    this.#serve(subjects.artifactOpen(node), artifactOpenSchema, "artifact open", (request) =>
+      artifacts.open(request),
+    );
+    this.#serve(subjects.artifactIngest(node), artifactIngestSchema, "artifact ingest", (request) =>
+      artifacts.ingest(request),
+    );
+  }
+
+  #serve<T>(
+    subject: string,
+    schema: Parameters<typeof serve<T>>[1]["schema"],
+    what: string,
+    handle: (request: T) => unknown,
+  ): void {
+    const { messaging, log } = this.#components;
+    const onDefect = (err: unknown): void => {
+      log.error({ event: "request.failed", err, subject }, `${what} failed by a defect`);
+    };
+    this.#subscriptions.push(serve<T>(messaging, { subject, schema, what, onDefect }, handle));
+  }
+
+  #onExited(event: InstanceExited): void {
+    this.#gate.releaseInstance(event.instance); // N3
+    const { node } = this.#options;
+    this.#publish(subjects.instanceExited(node), event);
+    this.#publish(subjects.opsOf(subjects.instanceExited(node)), event, "json");
+  }
+
+  #publish(subject: string, value: unknown, encoding: "json" | "msgpack" = "msgpack"): void {
+    try {
+      publishValue(this.#components.messaging, subject, value, encoding);
+    } catch (error) {
+      // The bus is away: the next registration lists the instances, so the event is not needed.
+      const reason = describeError(error);
+      this.#components.log.debug({ event: "node.publish-failed", subject, reason }, "not sent");
+    }
+  }
+
+  #describe(): NodeRegistration {
+    const { node, offer, labels, artifactUrl } = this.#options;
+    return {
+      node,
+      host: this.#components.host.identity(),
+      offer,
+      labels,
+      programs: this.#programs,
+      gpus: this.#gpus,
+      artifactUrl,
+      incarnation: this.#incarnation,
+      instances: this.#supervisor.samples(),
+    };
+  }
+}
+
+const OK = { ok: true } as const;

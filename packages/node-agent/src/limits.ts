@@ -1,0 +1,24 @@
+/** Every bound of the agent, with its reason. */
+
+/** Attempts that may wait for cores at once; more get OVERLOADED: one full fan-out per core pool. */
+export const CORES_WAITING_COUNT_MAX = 4_096;
+/** Instances that have exited and are remembered, so that a late repeat does not revive one. */
+export const EXITED_REMEMBERED_COUNT_MAX = 1_024;
+/** One answer to a registration must come within this, ms: a scheduler answers in a few. */
+export const REGISTER_TIMEOUT_MS = 5_000;
+/** First and longest delay between attempts to register, ms: a restart of the scheduler is seconds. */
+export const REGISTER_BACKOFF = { baseMs: 250, maxMs: 5_000 } as const;
+/** How long a worker may take to end after SIGTERM when the agent itself stops, ms. */
+export const SHUTDOWN_GRACE_MS = 5_000;
+/** Longest wait for the end of a process after SIGKILL, ms; after that it is given up as stuck. */
+export const KILL_WAIT_MS = 5_000;
+/** How long artifacts found at a start are kept, ms: their jobs' owners renew pins well before. */
+export const RECOVERED_PIN_MS = 60_000;
+/** When a store or node is full, a repeat makes sense after this, ms: a step's usual length. */
+export const FULL_RETRY_AFTER_MS = 1_000;
+/** One fetch between nodes at most, ms, whatever the attempt still has. */
+export const FETCH_MS_MAX = 10 * 60_000;
+/** One import at most, ms, whatever the job still has. */
+export const IMPORT_MS_MAX = 30 * 60_000;
+/** Jobs' pins kept in one store; more get OVERLOADED: the scheduler's bound on active jobs. */
+export const PINNING_JOB_COUNT_MAX = 10_000;

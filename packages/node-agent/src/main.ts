@@ -1,0 +1,219 @@
+/**
+ * The agent's process: one per host. Reads flags and environment, builds the adapters, starts the
+ * agent, and takes everything down again when it is told to.
+ *
+ * Owns:      the order of start and end, signals, the log, the exit code.
+ * Does not:  hold any logic of the fleet (agent.ts).
+ *
+ * Invariants:
+ *   Z1. Once it is ready it prints one line on stdout; everything else goes to stderr.
+ *   Z2. Whatever ends it short of SIGKILL, no process, port, lock or temporary file is left.
+ *   Z3. No credential is logged.
+ */
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { cpus, hostname, totalmem } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Bus } from "@murakkab/bus";
+import { connectNats } from "@murakkab/bus/nats";
+import type { Logger } from "@murakkab/kit";
+import { describeError, InvalidArgumentError, seededRandom } from "@murakkab/kit";
+import { pino } from "pino";
+import type { ArtifactServer } from "./adapters/artifact-server.ts";
+import { startArtifactServer } from "./adapters/artifact-server.ts";
+import { ChildProcesses } from "./adapters/child-processes.ts";
+import { lockDataDir } from "./adapters/data-lock.ts";
+import { Ffprobe } from "./adapters/ffprobe.ts";
+import { FileBlobs } from "./adapters/file-blobs.ts";
+import { FilePaths } from "./adapters/file-paths.ts";
+import { GpuSampler } from "./adapters/gpu-sampler.ts";
+import { HostSampler } from "./adapters/host-sampler.ts";
+import { HttpFetch } from "./adapters/http-fetch.ts";
+import { InputSources } from "./adapters/input-sources.ts";
+import { LocalHost } from "./adapters/local-host.ts";
+import { redact } from "./adapters/redact.ts";
+import { SYSTEM_CLOCK } from "./adapters/system-clock.ts";
+import { readTokenFile } from "./adapters/token-file.ts";
+import { NodeAgent } from "./agent.ts";
+import { ArtifactStore } from "./artifacts/artifact-store.ts";
+import { SHUTDOWN_GRACE_MS } from "./limits.ts";
+import type { AgentSettings } from "./options.ts";
+import { isLoopback, readSettings, USAGE } from "./options.ts";
+
+const VERSION = "0.1.0";
+/** Beyond the instances' grace, for killing and closing, ms; then the process ends anyway. */
+const EXIT_SLACK_MS = 8_000;
+/** Overridden by tests and by who builds the worker elsewhere. */
+const WORKER_MAIN = fileURLToPath(new URL("../../worker/dist/main.js", import.meta.url));
+const REDACTED = ["*.password", "*.token", "*.user", "password", "token", "authorization"];
+
+type Cleanup = () => Promise<void> | void;
+
+/** Undone in reverse order, each once, whatever the others do (Z2). */
+const cleanups: Cleanup[] = [];
+let isEnding = false;
+let log: Logger | null = null;
+
+process.on("SIGTERM", () => end(0));
+process.on("SIGINT", () => end(0));
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+
+const { env } = process;
+try {
+  const settings = readSettings(process.argv.slice(2), env, {
+    hostname: hostname(),
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+  });
+  if (settings === "help") process.stdout.write(`${USAGE}\n`);
+  else await start(settings);
+} catch (error) {
+  fail(error);
+}
+
+async function start(settings: AgentSettings): Promise<void> {
+  const { node, bus: busSettings } = settings;
+  const token = readTokenFile(settings.tokenFile);
+  const dataDir = resolve(settings.dataDir);
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  cleanups.push(lockDataDir(dataDir));
+  const rootLog: Logger = pino(
+    { level: settings.logLevel, base: { process: "node-agent", nodeId: node }, redact: REDACTED },
+    pino.destination({ fd: 2, sync: true }),
+  );
+  log = rootLog;
+  const bus = await connectNats({
+    ...busSettings,
+    name: `murakkab-node-${node}`,
+    log: rootLog.child({ component: "bus" }),
+    waitForConnectMs: settings.connectTimeoutMs,
+    onDefect: fail,
+  });
+  cleanups.push(() => bus.close());
+  bus.messaging.onStatus((status) => {
+    if (status === "closed" && !isEnding) fail(new Error("the connection to the bus was closed"));
+  });
+  const agent = await buildAgent(settings, { bus, token, dataDir, rootLog });
+  if (isEnding) return;
+  cleanups.push(() => agent.stop());
+  await agent.start();
+  if (isEnding) return;
+  rootLog.info({ event: "node.ready", bus: bus.description }, "node ready");
+  process.stdout.write(
+    `${JSON.stringify({ event: "node.ready", node, artifactUrl: agent.artifactUrl })}\n`, // Z1
+  );
+}
+
+interface Parts {
+  readonly bus: Bus;
+  readonly token: string;
+  readonly dataDir: string;
+  readonly rootLog: Logger;
+}
+
+async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAgent> {
+  const { bus, token, dataDir, rootLog } = parts;
+  const { node } = settings;
+  const clock = SYSTEM_CLOCK;
+  const blobs = new FileBlobs({ dir: join(dataDir, "artifacts") });
+  const limitBytes = Math.floor(settings.artifactLimitMib * 1_048_576);
+  const store = new ArtifactStore({ clock, blobs }, { limitBytes });
+  await store.open();
+  const server = await startArtifactServer(
+    { store, log: rootLog.child({ component: "artifact-server" }) },
+    { ...settings.listen, token, wallMs: () => clock.wallMs() },
+  );
+  cleanups.push(() => server.close());
+  const processes = new ChildProcesses({
+    dir: join(dataDir, "instances"),
+    node,
+    workerMain: env["MURAKKAB_WORKER_MAIN"] ?? WORKER_MAIN,
+    bus: settings.bus,
+    logLevel: settings.logLevel,
+    env,
+    onStderr: (chunk) => process.stderr.write(redact(chunk.toString("utf8"))),
+  });
+  await processes.recover();
+  const path = env["PATH"] ?? "";
+  const monotonicMs = (): number => clock.monotonicMs();
+  const gpus = new GpuSampler(rootLog.child({ component: "gpu" }), { path, monotonicMs });
+  cleanups.push(() => gpus.stop());
+  await gpus.start();
+  return new NodeAgent(
+    {
+      clock,
+      random: seededRandom(randomUUID()),
+      messaging: bus.messaging,
+      log: rootLog,
+      host: new LocalHost({
+        path,
+        extraPrograms: settings.extraPrograms,
+        wallMs: () => clock.wallMs(),
+      }),
+      processes,
+      sampler: new HostSampler(gpus, { dataDir, monotonicMs }),
+      store,
+      source: new InputSources({
+        inputRoots: settings.inputRoots,
+        arePrivateUrlsAllowed: settings.arePrivateUrlsAllowed,
+      }),
+      fetcher: new HttpFetch({ token }),
+      probe: new Ffprobe(),
+      paths: new FilePaths(),
+    },
+    {
+      node,
+      offer: { cpus: settings.cpus, memoryMib: settings.memoryMib },
+      labels: settings.labels,
+      artifactUrl: artifactUrl(settings, server),
+      version: VERSION,
+      onRefused: fail,
+    },
+  );
+}
+
+/** What listens everywhere has no address that others could use, unless it is told. */
+function artifactUrl({ advertise, listen }: AgentSettings, server: ArtifactServer): string {
+  if (advertise === null && /^(?:0\.0\.0\.0|::)$/.test(server.host)) {
+    throw new InvalidArgumentError(
+      `--advertise is missing for --artifact-listen ${listen.host}:${server.port}, ` +
+        "expected the HOST:PORT under which other nodes reach this one",
+    );
+  }
+  if (advertise === null && !isLoopback(server.host)) {
+    log?.debug({ event: "node.advertised", host: server.host }, "advertising the listening address");
+  }
+  const { host, port } = advertise ?? server;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function fail(error: unknown): void {
+  const reason = redact(describeError(error));
+  if (log === null) process.stderr.write(`${reason}\n`);
+  else log.error({ event: "node.failed", reason }, `node agent failed: ${reason}`);
+  end(1);
+}
+
+/** Z2. A second call changes nothing. */
+function end(exitCode: number): void {
+  if (isEnding) return;
+  isEnding = true;
+  setTimeout(() => process.exit(1), SHUTDOWN_GRACE_MS + EXIT_SLACK_MS).unref();
+  cleanUp().then(
+    () => process.exit(exitCode),
+    () => process.exit(1),
+  );
+}
+
+async function cleanUp(): Promise<void> {
+  for (const cleanup of cleanups.reverse()) {
+    try {
+      await cleanup();
+    } catch (error) {
+      const reason = redact(describeError(error));
+      log?.error({ event: "node.cleanup-failed", reason }, "something was left behind");
+    }
+  }
+}

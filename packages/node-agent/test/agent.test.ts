@@ -1,0 +1,197 @@
+/** The agent as the scheduler and the workers see it, over a fake bus and virtual time. */
+import { TerminalError } from "@murakkab/kit";
+import { instanceExitedSchema, nodeSampleSchema, subjects } from "@murakkab/protocol";
+import { describe, expect, it } from "vitest";
+import { settle } from "../../testkit/src/virtual-clock.ts";
+import { executorOf, fleetOfOne, NODE } from "./fakes/fleet-of-one.ts";
+
+async function running() {
+  const fleet = fleetOfOne();
+  fleet.listen();
+  await fleet.settled(fleet.agent.start());
+  return fleet;
+}
+
+function startRequest(instance: string, changes = {}) {
+  return { instance, executor: executorOf(changes), remainingMs: 5_000 };
+}
+
+describe("membership", () => {
+  it("keeps trying while nobody listens, then registers, beats and samples", async () => {
+    const { agent, clock, listen, messaging, registrations, pass } = fleetOfOne();
+    let isReady = false;
+    void agent.start().then(() => {
+      isReady = true;
+    });
+    await pass(30_000);
+    expect(isReady).toBe(false);
+    expect(messaging.valuesOn(subjects.nodeHeartbeat(NODE))).toEqual([]);
+    listen();
+    await clock.runUntil(() => isReady);
+    expect(registrations[0]).toMatchObject({
+      node: NODE,
+      offer: { cpus: 4, memoryMib: 250 },
+      programs: { ffmpeg: "ffmpeg version 6" },
+      labels: { zone: "a" },
+    });
+    await pass(3_500);
+    expect(messaging.valuesOn(subjects.nodeHeartbeat(NODE))).toHaveLength(4);
+    const samples = messaging.valuesOn(subjects.nodeSampled(NODE));
+    expect(samples.length).toBeGreaterThanOrEqual(4);
+    expect(nodeSampleSchema.parse(samples[0])).toMatchObject({ node: NODE, seq: 1 });
+    expect(messaging.valuesOn(subjects.opsOf(subjects.nodeSampled(NODE)))).toEqual(samples);
+  });
+
+  it("ends with the scheduler's refusal", async () => {
+    const { agent, listen, refuse, settled } = fleetOfOne();
+    listen();
+    refuse(new TerminalError("OFFER_EXCEEDS_HOST", "8 cores offered on a host with 4"));
+    await expect(settled(agent.start())).rejects.toMatchObject({ code: "OFFER_EXCEEDS_HOST" });
+  });
+
+  it("registers again when asked and after a reconnect, with what runs", async () => {
+    const { messaging, registrations, ask, settled, clock } = await running();
+    await settled(ask(subjects.instanceStart(NODE), startRequest("i1")));
+    messaging.publish(subjects.nodeReregister(NODE), new Uint8Array());
+    await clock.runUntil(() => registrations.length === 2);
+    expect(registrations[1]?.instances).toMatchObject([{ instance: "i1", state: "ready" }]);
+    expect(registrations[1]?.incarnation).toBe(registrations[0]?.incarnation);
+    messaging.setStatus("disconnected");
+    messaging.setStatus("connected");
+    await clock.runUntil(() => registrations.length === 3);
+  });
+
+  it("tells the process when a later registration is refused", async () => {
+    const { messaging, refuse, refusals, clock } = await running();
+    refuse(new TerminalError("OFFER_EXCEEDS_HOST", "too much"));
+    messaging.publish(subjects.nodeReregister(NODE), new Uint8Array());
+    await clock.runUntil(() => refusals.length === 1);
+    expect(refusals[0]).toMatchObject({ code: "OFFER_EXCEEDS_HOST" });
+  });
+
+  it("leaves: says so, stops its instances, and listens and sends no more", async () => {
+    const { agent, messaging, processes, ask, settled, pass } = await running();
+    await settled(ask(subjects.instanceStart(NODE), startRequest("i1")));
+    const subscriptionCount = messaging.subscriptionCount;
+    await settled(agent.stop());
+    expect(messaging.valuesOn(subjects.nodeLeft(NODE))).toMatchObject([{ node: NODE }]);
+    expect(processes.last.signals).toEqual(["SIGTERM"]);
+    expect(subscriptionCount).toBeGreaterThan(5);
+    expect(messaging.subscriptionCount).toBe(1); // the scheduler's
+    const sentCount = messaging.published.length;
+    await pass(10_000).catch(() => undefined);
+    expect(messaging.published.length).toBe(sentCount);
+  });
+});
+
+describe("instances", () => {
+  it("starts once for a repeated start and answers both", async () => {
+    const { ask, processes, settled, messaging } = await running();
+    const start = () => ask(subjects.instanceStart(NODE), startRequest("i1"));
+    const answers = await settled(Promise.all([start(), start()]));
+    expect(answers).toEqual(Array(2).fill({ instance: "i1", state: "ready" }));
+    expect(processes.all).toHaveLength(1);
+    expect(messaging.valuesOn(subjects.instanceReady(NODE))).toHaveLength(1);
+  });
+
+  it("refuses what does not fit, with the sums", async () => {
+    const { ask, settled } = await running();
+    const start = (id: string, resources: object) =>
+      settled(ask(subjects.instanceStart(NODE), startRequest(id, { resources })));
+    await start("i1", { cores: 1, memoryMib: 200 });
+    await expect(start("i2", { cores: 1, memoryMib: 51 })).rejects.toMatchObject({
+      code: "NODE_FULL",
+      kind: "retryable",
+      context: { usedMib: 200, neededMib: 51, offeredMib: 250 },
+    });
+    await expect(start("i3", { cores: 5, memoryMib: 1 })).rejects.toMatchObject({
+      code: "NODE_FULL",
+      context: { neededCores: 5, offeredCores: 4 },
+    });
+    await settled(ask(subjects.instanceStop(NODE), { instance: "i1", graceMs: 100 }));
+    await start("i4", { cores: 1, memoryMib: 250 });
+  });
+
+  it("names the program that is missing", async () => {
+    const { ask, settled } = await running();
+    const request = startRequest("i1", { programs: ["ffmpeg", "tesseract"] });
+    await expect(settled(ask(subjects.instanceStart(NODE), request))).rejects.toMatchObject({
+      code: "PROGRAM_MISSING",
+      kind: "terminal",
+      message: expect.stringContaining("program tesseract is not on the PATH of node n1"),
+    });
+  });
+
+  it("ends one that does not become ready in time", async () => {
+    const { ask, processes, settled, messaging } = await running();
+    processes.isReadyAtOnce = false;
+    const start = settled(ask(subjects.instanceStart(NODE), startRequest("i1")));
+    await expect(start).rejects.toMatchObject({ code: "START_TIMEOUT", kind: "retryable" });
+    expect(processes.last.signals).toEqual(["SIGTERM"]);
+    expect(messaging.valuesOn(subjects.instanceExited(NODE))).toMatchObject([
+      { reason: "did not become ready within 5.0 s", wasExpected: false },
+    ]);
+  });
+
+  it("tells of an unexpected end, frees its cores, and never revives its id", async () => {
+    const { agent, ask, processes, settled, messaging } = await running();
+    await settled(ask(subjects.instanceStart(NODE), startRequest("i1")));
+    const acquire = { instance: "i1", attempt: "a1", cores: 3, remainingMs: 100 };
+    await settled(ask(subjects.coresAcquire(NODE), acquire));
+    expect(agent.heldCores).toBe(3);
+    await processes.last.exit({ signal: "SIGSEGV", stderrTail: "boom" });
+    expect(agent.heldCores).toBe(0);
+    expect(processes.last.reapCount).toBe(1);
+    const [event] = messaging.valuesOn(subjects.instanceExited(NODE));
+    expect(instanceExitedSchema.parse(event)).toMatchObject({
+      instance: "i1",
+      reason: "signal SIGSEGV",
+      wasExpected: false,
+      stderrTail: "boom",
+    });
+    const again = settled(ask(subjects.instanceStart(NODE), startRequest("i1")));
+    await expect(again).rejects.toMatchObject({ code: "INSTANCE_ENDED" });
+    const late = settled(ask(subjects.coresAcquire(NODE), { ...acquire, attempt: "a2" }));
+    await expect(late).rejects.toMatchObject({ code: "INSTANCE_ENDED" });
+  });
+
+  it("answers a start with why the worker ended, stderr included", async () => {
+    const { ask, processes, settled } = await running();
+    processes.isReadyAtOnce = false;
+    const start = ask(subjects.instanceStart(NODE), startRequest("i1"));
+    start.catch(() => undefined);
+    await settle();
+    await processes.last.exit({ code: 1, stderrTail: "cannot load engine" });
+    await expect(settled(start)).rejects.toMatchObject({
+      code: "START_FAILED",
+      message: "instance i1 of tool ended before it was ready: exit code 1",
+      detail: "cannot load engine",
+    });
+  });
+
+  it("kills what ignores SIGTERM after the grace, and says that it was expected", async () => {
+    const { ask, clock, processes, settled, messaging } = await running();
+    await settled(ask(subjects.instanceStart(NODE), startRequest("i1")));
+    processes.last.isDeaf = true;
+    const startedAtMs = clock.monotonicMs();
+    await settled(ask(subjects.instanceStop(NODE), { instance: "i1", graceMs: 2_000 }));
+    expect(clock.monotonicMs() - startedAtMs).toBe(2_000);
+    expect(processes.last.signals).toEqual(["SIGTERM", "SIGKILL"]);
+    expect(messaging.valuesOn(subjects.instanceExited(NODE))).toMatchObject([
+      { reason: "stopped", wasExpected: true },
+    ]);
+    await settled(ask(subjects.instanceStop(NODE), { instance: "i1", graceMs: 0 })); // harmless
+  });
+
+  it("shows what an instance does in the samples", async () => {
+    const { ask, processes, settled, messaging, pass } = await running();
+    await settled(ask(subjects.instanceStart(NODE), startRequest("i1")));
+    processes.last.status(2);
+    await pass(1_100);
+    expect(messaging.valuesOn(subjects.nodeSampled(NODE)).at(-1)).toMatchObject({
+      instances: [
+        { instance: "i1", state: "busy", inFlightCount: 2, cpuSec: 1.5, memoryBytes: 1_000 },
+      ],
+    });
+  });
+});

@@ -1,0 +1,98 @@
+/** Just enough of a bus for the agent: exact subjects, delivery in order after microtasks. */
+import type { BusMessage, BusStatus, Messaging } from "@murakkab/bus";
+import { NoRespondersError, TimeoutError, type Clock } from "@murakkab/kit";
+import { decode } from "@murakkab/protocol";
+
+type Handler = (message: BusMessage) => void;
+
+export class FakeMessaging implements Messaging {
+  readonly maxPayloadBytes = 1_048_576;
+  readonly published: { readonly subject: string; readonly value: unknown }[] = [];
+  readonly #clock: Clock;
+  readonly #handlers = new Map<string, Set<Handler>>();
+  readonly #statusListeners = new Set<(status: BusStatus) => void>();
+  #inboxCount = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  publish(
+    subject: string,
+    data: Uint8Array,
+    options: { headers?: Readonly<Record<string, string>>; reply?: string } = {},
+  ): void {
+    const headers = options.headers ?? {};
+    this.published.push({ subject, value: decode(data, headers).value });
+    for (const handler of this.#handlers.get(subject) ?? []) {
+      const { reply } = options;
+      const message = { subject, data, headers, ...(reply === undefined ? {} : { reply }) };
+      queueMicrotask(() => handler(message));
+    }
+  }
+
+  subscribe(subject: string, handler: Handler): { unsubscribe(): void } {
+    const handlers = this.#handlers.get(subject) ?? new Set();
+    handlers.add(handler);
+    this.#handlers.set(subject, handlers);
+    return {
+      unsubscribe: () => {
+        handlers.delete(handler);
+        if (handlers.size === 0) this.#handlers.delete(subject);
+      },
+    };
+  }
+
+  request(
+    subject: string,
+    data: Uint8Array,
+    options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
+  ): Promise<BusMessage> {
+    if (!this.#handlers.has(subject)) {
+      return Promise.reject(new NoRespondersError(`nobody listens on ${subject}`));
+    }
+    this.#inboxCount += 1;
+    const reply = `_INBOX.${this.#inboxCount}`;
+    return new Promise((resolve, reject) => {
+      const subscription = this.subscribe(reply, (message) => {
+        cancel();
+        subscription.unsubscribe();
+        resolve(message);
+      });
+      const cancel = this.#clock.after(options.timeoutMs, () => {
+        subscription.unsubscribe();
+        reject(new TimeoutError(`no answer on ${subject}`));
+      });
+      this.publish(subject, data, { ...options, reply });
+    });
+  }
+
+  requestStream(): AsyncIterable<BusMessage> {
+    throw new Error("not needed here");
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  register(): { unsubscribe(): void } {
+    return { unsubscribe: () => undefined };
+  }
+
+  onStatus(listener: (status: BusStatus) => void): { unsubscribe(): void } {
+    this.#statusListeners.add(listener);
+    return { unsubscribe: () => this.#statusListeners.delete(listener) };
+  }
+
+  setStatus(status: BusStatus): void {
+    for (const listener of this.#statusListeners) listener(status);
+  }
+
+  get subscriptionCount(): number {
+    return [...this.#handlers.keys()].filter((subject) => !subject.startsWith("_INBOX")).length;
+  }
+
+  valuesOn(subject: string): unknown[] {
+    return this.published.filter((one) => one.subject === subject).map(({ value }) => value);
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * What deploy/ ships works: the server takes the configuration, each role may do its work and no
+ * more, and systemd takes the units. A real nats-server is started with deploy/nats.conf itself.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { subjects } from "@murakkab/protocol";
+import { connect, JSONCodec, type NatsConnection, NatsError } from "nats";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findNatsServer, findOnPath } from "../scripts/bootstrap/system-programs.mjs";
+
+const DEPLOY = join(dirname(import.meta.dirname), "deploy");
+const CONFIG = join(DEPLOY, "nats.conf");
+const ENVIRONMENT = {
+  MK_NATS_STORE_DIR: "/tmp/not-used-by-a-check",
+  MK_SCHEDULER_PASSWORD: "s0123",
+  MK_AGENT_PASSWORD: "a4567",
+  MK_CLIENT_PASSWORD: "c89ab",
+};
+const PASSWORD_OF = { scheduler: "s0123", agent: "a4567", client: "c89ab" } as const;
+type Role = keyof typeof PASSWORD_OF;
+const START_LIMIT_MS = 15_000;
+
+function natsServer(): string {
+  const path = findNatsServer();
+  if (path === null) throw new Error("nats-server is not installed, and this test needs it");
+  return path;
+}
+
+describe("nats.conf", () => {
+  let directory = "";
+  let server: ChildProcess;
+  let port = 0;
+  const connections: NatsConnection[] = [];
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "murakkab-deploy-"));
+    const place = ["-a", "127.0.0.1", "-p", "-1", "-m", "-1", "--ports_file_dir", directory];
+    server = spawn(natsServer(), ["-c", CONFIG, ...place], {
+      env: { ...process.env, ...ENVIRONMENT, MK_NATS_STORE_DIR: join(directory, "store") },
+      stdio: "ignore",
+    });
+    port = await waitForPort(directory);
+  });
+
+  afterAll(async () => {
+    await Promise.all(connections.map((connection) => connection.close()));
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    // False when it is gone already: then nothing would tell of its end any more.
+    if (server.exitCode === null && server.kill("SIGKILL")) await ended;
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  async function connectAs(role: Role): Promise<NatsConnection> {
+    const connection = await connect({
+      servers: `127.0.0.1:${port}`,
+      user: role,
+      pass: PASSWORD_OF[role],
+      ...(role === "scheduler" ? { inboxPrefix: "_INBOX_scheduler" } : {}),
+    });
+    connections.push(connection);
+    return connection;
+  }
+
+  /** What a request ends in: an answer, nobody there (allowed), or a refusal by the server. */
+  async function ask(role: Role, subject: string, body: unknown = {}): Promise<unknown> {
+    const connection = await connectAs(role);
+    try {
+      const reply = await connection.request(subject, JSONCodec().encode(body), { timeout: 5_000 });
+      return reply.json();
+    } catch (error) {
+      if (error instanceof NatsError) return error.code === "503" ? "allowed" : error.code;
+      throw error;
+    }
+  }
+
+  test("is accepted by the server's own check, and not without passwords", () => {
+    const check = (env: Record<string, string>): string =>
+      execFileSync(natsServer(), ["-c", CONFIG, "-t"], {
+        env: { ...process.env, ...env },
+        encoding: "utf8",
+        stdio: "pipe",
+      });
+    expect(() => check(ENVIRONMENT)).not.toThrow();
+    expect(() => check({})).toThrow(/variable reference/);
+  });
+
+  test("a wrong password is refused", async () => {
+    const attempt = connect({ servers: `127.0.0.1:${port}`, user: "client", pass: "x" });
+    await expect(attempt).rejects.toThrow(/Authorization/i);
+  });
+
+  test("a client's submission reaches the scheduler and is answered", async () => {
+    const scheduler = await connectAs("scheduler");
+    const subscription = scheduler.subscribe(subjects.jobSubmit, {
+      callback: (_, message) => message.respond(JSONCodec().encode({ jobId: "j1" })),
+    });
+    await scheduler.flush();
+    expect(await ask("client", subjects.jobSubmit, { description: "x" })).toEqual({ jobId: "j1" });
+    subscription.unsubscribe();
+    await scheduler.flush();
+  });
+
+  test("a client has no more than a client's subjects", async () => {
+    for (const subject of [
+      subjects.jobSubmit,
+      subjects.jobPlan,
+      subjects.jobList,
+      subjects.jobGet("j1"),
+      subjects.jobWait("j1"),
+      subjects.jobEvents("j1"),
+      subjects.jobCancel("j1"),
+      subjects.nodeList,
+      subjects.instanceList,
+      subjects.libraryList,
+      subjects.artifactUpload,
+    ]) {
+      expect([subject, await ask("client", subject)]).toEqual([subject, "allowed"]);
+    }
+    for (const subject of [
+      subjects.instanceStart("n1"),
+      subjects.instanceStop("n1"),
+      subjects.nodeRegister,
+      subjects.nodeHeartbeat("n1"),
+      subjects.artifactOpen("n1"),
+      subjects.actor("model", "m1"),
+      "$JS.API.STREAM.DELETE.MK_JOB_EVENTS",
+      "$JS.API.STREAM.NAMES",
+      "$KV.MK_JOBS.j1",
+    ]) {
+      expect([subject, await ask("client", subject)]).toEqual([subject, "PERMISSIONS_VIOLATION"]);
+    }
+  });
+
+  test("an agent does its work and touches no stream and no job", async () => {
+    const create = { name: "MK_JOB_EVENTS", subjects: [subjects.allJobEvents], storage: "memory" };
+    const created = await ask("scheduler", "$JS.API.STREAM.CREATE.MK_JOB_EVENTS", create);
+    expect(created).toMatchObject({ config: { name: "MK_JOB_EVENTS" } });
+    for (const subject of [
+      subjects.nodeRegister,
+      subjects.nodeHeartbeat("n1"),
+      subjects.nodeSampled("n1"),
+      subjects.nodeLeft("n1"),
+      subjects.instanceReady("n1"),
+      subjects.instanceExited("n1"),
+      subjects.coresAcquire("n1"),
+      subjects.coresRelease("n1"),
+      subjects.artifactOpen("n1"),
+      subjects.artifactIngest("n1"),
+      subjects.actor("job", "j1"),
+      subjects.opsOf(subjects.nodeSampled("n1")),
+    ]) {
+      expect([subject, await ask("agent", subject)]).toEqual([subject, "allowed"]);
+    }
+    for (const subject of [
+      "$JS.API.STREAM.DELETE.MK_JOB_EVENTS",
+      "$JS.API.STREAM.PURGE.MK_JOB_EVENTS",
+      "$JS.API.STREAM.CREATE.OTHER",
+      subjects.jobSubmit,
+      subjects.jobEvent("finished", "j1"),
+      subjects.instanceStart("n2"),
+    ]) {
+      expect([subject, await ask("agent", subject)]).toEqual([subject, "PERMISSIONS_VIOLATION"]);
+    }
+    const info = await ask("scheduler", "$JS.API.STREAM.INFO.MK_JOB_EVENTS");
+    expect(info).toMatchObject({ config: { name: "MK_JOB_EVENTS" } });
+  });
+
+  test("nobody but the scheduler hears the scheduler's answers", async () => {
+    for (const role of ["agent", "client"] as const) {
+      const connection = await connectAs(role);
+      const subscription = connection.subscribe("_INBOX_scheduler.>");
+      const heard = (async () => {
+        for await (const _ of subscription);
+      })();
+      await expect(heard).rejects.toThrow(/Permissions Violation/i);
+    }
+  });
+});
+
+async function waitForPort(directory: string): Promise<number> {
+  const untilMs = performance.now() + START_LIMIT_MS;
+  while (performance.now() < untilMs) {
+    const file = readdirSync(directory).find((name) => name.endsWith(".ports"));
+    const text = file === undefined ? "" : readFileSync(join(directory, file), "utf8");
+    const match = /nats:\/\/127\.0\.0\.1:(\d+)/.exec(text);
+    if (match !== null) return Number(match[1]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`nats-server did not start with ${CONFIG} within ${START_LIMIT_MS} ms`);
+}
+
+const analyze = findOnPath("systemd-analyze");
+
+describe("systemd units", () => {
+  const units = readdirSync(DEPLOY).filter((name) => name.endsWith(".service"));
+
+  test("are all there, with an example of each environment file they read", () => {
+    expect(units.sort()).toEqual([
+      "murakkab-node.service",
+      "murakkab-scheduler.service",
+      "nats.service",
+    ]);
+    for (const unit of units) {
+      const text = readFileSync(join(DEPLOY, unit), "utf8");
+      const file = /^EnvironmentFile=\/etc\/murakkab\/(.*)$/m.exec(text)?.[1];
+      const example = join(DEPLOY, `${file}.example`);
+      expect(existsSync(example)).toBe(true);
+      const given = readFileSync(example, "utf8");
+      for (const [, name] of text.matchAll(/\$\{(\w+)\}/g)) {
+        expect(given).toMatch(new RegExp(`^${name}=`, "m"));
+      }
+    }
+  });
+
+  // Says why in the report when it is skipped.
+  const title = `pass systemd-analyze verify${analyze === null ? " (it is not installed)" : ""}`;
+  test.skipIf(analyze === null)(`${title}`, () => {
+    const directory = mkdtempSync(join(tmpdir(), "murakkab-units-"));
+    try {
+      for (const unit of units) {
+        const path = join(directory, unit);
+        writeFileSync(path, readFileSync(join(DEPLOY, unit), "utf8"));
+        const output = execFileSync(String(analyze), ["verify", "--man=no", path], {
+          encoding: "utf8",
+          stdio: "pipe",
+        });
+        expect(output).toBe("");
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});
