@@ -66,6 +66,7 @@ async function playJob(seed: string, disturb?: (fleet: SimFleet, event: JobEvent
     const kept = { subject: subjects.jobEvents(JOB_ID), value: { after: 0 } };
     const { events } = await call<{ events: JobEvent[] }>(messaging, kept, { timeoutMs: 1_000 });
     return { log: lines.join("\n"), events, receipt };
+  });
 }
 
 describe("a whole job under virtual time", () => {
