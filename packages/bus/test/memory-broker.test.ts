@@ -89,6 +89,31 @@ test("time-outs follow the clock, and no timer is left behind", async () => {
   expect(clock.timerCount).toBe(0);
 });
 
+test("a stream lasts as long as no silence is too long", async () => {
+  const clock = new VirtualClock();
+  const bus = new MemoryBroker({ clock }).connect();
+  bus.messaging.subscribe("s.slow", ({ reply = "" }) => {
+    for (const delayMs of [80, 160, 240]) {
+      clock.after(delayMs, () => {
+        bus.messaging.publish(reply, bytes(String(delayMs)));
+      });
+    }
+  });
+  const got: (string | null)[] = [];
+  const reading = (async () => {
+    const options = { idleTimeoutMs: 100 };
+    for await (const item of bus.messaging.requestStream("s.slow", NO_DATA, options)) {
+      got.push(text(item.data));
+    }
+  })();
+  const ended = codeOf(reading);
+  await clock.advance(339);
+  expect(got).toEqual(["80", "160", "240"]);
+  expect(clock.timerCount).toBe(1);
+  await clock.advance(1);
+  expect(await ended).toBe("TIMEOUT");
+});
+
 test("logs drop what is too old or too much", async () => {
   const clock = new VirtualClock();
   const { state } = new MemoryBroker({ clock }).connect();

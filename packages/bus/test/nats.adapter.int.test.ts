@@ -139,3 +139,23 @@ test("large entries are read back in several batches", async () => {
   await bus.close();
   await own.stop();
 });
+
+test("a deleted key leaves nothing in the stream, and other clients' markers are understood", async () => {
+  const own = await startNatsServer({ directory: join(directory, "markers") });
+  const bus = await connectNats({ servers: own.url });
+  const store = await bus.state.openKeyValue("marks");
+  await store.put("a", bytes("1"));
+  await store.delete("a");
+  const info = await bus.messaging.request("$JS.API.STREAM.INFO.KV_marks", NO_DATA, {
+    timeoutMs: 5_000,
+  });
+  expect(JSON.parse(text(info.data) ?? "")).toMatchObject({ state: { messages: 0 } });
+  await store.put("b", bytes("1"));
+  const headers = { "KV-Operation": "DEL" };
+  await bus.messaging.request("$KV.marks.b", NO_DATA, { timeoutMs: 5_000, headers });
+  expect(await store.get("b")).toBeNull();
+  expect(await store.keys()).toEqual([]);
+  expect((await store.create("b", bytes("2"))).kind).toBe("written");
+  await bus.close();
+  await own.stop();
+});

@@ -13,9 +13,9 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encode } from "@murakkab/protocol";
+import { connectNats } from "../nats/nats-bus.ts";
 import type { NatsServerProcess } from "../nats/nats-server-process.ts";
 import { startNatsServer } from "../nats/nats-server-process.ts";
-import { connectNats } from "../nats/nats-bus.ts";
 import { connectRawCaller } from "../nats/raw-caller.ts";
 import { call } from "../rpc.ts";
 

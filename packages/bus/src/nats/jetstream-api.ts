@@ -122,7 +122,7 @@ export class JetStreamApi {
   async store(request: StoreRequest): Promise<StoreOutcome> {
     const { stream, subject, data, expectedLastSequence } = request;
     const messageId = request.messageId ?? this.nextId();
-    const headers: Record<string, string> = { ...request.headers, };
+    const headers: Record<string, string> = { ...request.headers, [MESSAGE_ID_HEADER]: messageId };
     if (expectedLastSequence !== undefined) {
       headers[EXPECTED_SEQUENCE_HEADER] = String(expectedLastSequence);
     }
