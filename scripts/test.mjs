@@ -24,6 +24,8 @@ const SLOW_TESTS = ["**/*.int.test.ts", "test/{integration,e2e,chaos}/**"];
 const GPU_TESTS = ["test/gpu/**"];
 /** What the tests started is given this long to end by itself after the last test. */
 const LEFTOVER_WAIT_MS = 3_000;
+/** A test that loops for ever never meets its own time limit; the whole suite takes minutes. */
+const TESTS_LIMIT_MS = 20 * 60_000;
 /** Marks every process that descends from this run, whatever group or session it is in. */
 const RUN_MARK = `MURAKKAB_TEST_RUN=${process.pid}-${Date.now()}`;
 
@@ -95,7 +97,11 @@ async function runTests({ isFast, rest, env }) {
   const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`];
   for (const pattern of excluded) args.push(`--exclude=${pattern}`);
   try {
-    const code = await runInTerminal(join(BIN, "vitest"), [...args, ...rest], { cwd: ROOT, env });
+    const code = await runInTerminal(join(BIN, "vitest"), [...args, ...rest], {
+      cwd: ROOT,
+      env,
+      limitMs: TESTS_LIMIT_MS,
+    });
     return { code, counts: countTests(reportFile, code) };
   } finally {
     forget();

@@ -20,7 +20,9 @@ const INSTALL_TIMEOUT_MS = 15 * 60_000;
 /** The workspace's packages as pnpm-workspace.yaml lists them, relative to the root. */
 export function packageDirectories(root) {
   const rooms = readdirSync(join(root, "packages")).map((name) => `packages/${name}`);
-  return [...rooms, "bench"].filter((it) => existsSync(join(root, it, "package.json"))).sort();
+  return [...rooms.sort((a, b) => (a < b ? -1 : 1)), "bench"].filter((directory) =>
+    existsSync(join(root, directory, "package.json")),
+  );
 }
 
 /** Changes when any input of an install changes. */

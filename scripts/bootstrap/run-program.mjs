@@ -142,26 +142,34 @@ export function capture(command, args, options = {}) {
 
 /**
  * Hands the terminal over to a program, forwards SIGINT, SIGTERM and SIGHUP to it, and returns
- * its exit code (128 + number when a signal ended it).
+ * its exit code (128 + number when a signal ended it). After `limitMs` it is killed with its group.
  *
  * The program gets a process group of its own. Otherwise one Ctrl-C would reach it up to three
  * times (terminal, npm, this script), and programs take a second one as "end at once".
  */
-export function runInTerminal(command, args, { cwd, env, stdout = "inherit" } = {}) {
+export function runInTerminal(command, args, { cwd, env, limitMs } = {}) {
   handleSignals();
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: env ?? process.env,
-      stdio: ["inherit", stdout, "inherit"],
+      stdio: "inherit",
       detached: true,
     });
     forwardTo = child;
+    const timer =
+      limitMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            process.stderr.write(`no end after ${limitMs / 1000} s: ${command} is ended\n`);
+            signalGroup(child, "SIGKILL");
+          }, limitMs);
     child.on("error", (error) => {
       forwardTo = null;
       reject(new ScriptError(`${command} could not be started: ${error.message}`));
     });
     child.on("close", (code, signal) => {
+      clearTimeout(timer);
       forwardTo = null;
       resolve(exitCodeOf(code, signal));
     });

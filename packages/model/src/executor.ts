@@ -100,5 +100,7 @@ export interface Library {
 }
 
 export function defaultKnobs(entry: ExecutorEntry): KnobValues {
-  return Object.fromEntries(Object.entries(entry.knobs).map(([name, knob]) => [name, knob.default]));
+  return Object.fromEntries(
+    Object.entries(entry.knobs).map(([name, knob]) => [name, knob.default]),
+  );
 }

@@ -5,5 +5,5 @@ export * from "./job.ts";
 export * from "./node.ts";
 export * from "./plan.ts";
 export * from "./slo.ts";
-export * from "./workflow.ts";
 export * from "./slo-grammar.ts";
+export * from "./workflow.ts";

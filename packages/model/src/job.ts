@@ -1,10 +1,11 @@
 /**
  * A job: one submission, its states and its receipt.
  */
+
+import type { WireError } from "@murakkab/kit";
 import type { KnobValue, KnobValues, Provenance } from "./executor.ts";
 import type { JobPlan } from "./plan.ts";
 import type { Objective, Slo, SloOutcome } from "./slo.ts";
-import type { WireError } from "@murakkab/kit";
 
 /** What the user wants fixed: an executor for a capability, or knobs of a step or capability. */
 export interface JobConstraints {

@@ -76,7 +76,10 @@ export interface NodeSample {
     readonly artifactBytes: number;
     readonly artifactLimitBytes: number;
   };
-  readonly network: { readonly rxBytesPerSec: number | null; readonly txBytesPerSec: number | null };
+  readonly network: {
+    readonly rxBytesPerSec: number | null;
+    readonly txBytesPerSec: number | null;
+  };
   readonly gpus: readonly GpuSample[];
   readonly instances: readonly InstanceSample[];
 }

@@ -232,10 +232,15 @@ export class NodeAgent {
       ok: true,
       ...artifacts.pin(request),
     }));
-    this.#serve(subjects.artifactRelease(node), artifactReleaseSchema, "artifact release", (job) => {
-      artifacts.release(job);
-      return OK;
-    });
+    this.#serve(
+      subjects.artifactRelease(node),
+      artifactReleaseSchema,
+      "artifact release",
+      (job) => {
+        artifacts.release(job);
+        return OK;
+      },
+    );
     this.#serve(subjects.artifactOpen(node), artifactOpenSchema, "artifact open", (request) =>
       artifacts.open(request),
     );

@@ -32,14 +32,14 @@ import { HostSampler } from "./adapters/host-sampler.ts";
 import { HttpFetch } from "./adapters/http-fetch.ts";
 import { InputSources } from "./adapters/input-sources.ts";
 import { LocalHost } from "./adapters/local-host.ts";
+import type { AgentSettings } from "./adapters/options.ts";
+import { isLoopback, readSettings, USAGE } from "./adapters/options.ts";
 import { redact } from "./adapters/redact.ts";
 import { SYSTEM_CLOCK } from "./adapters/system-clock.ts";
 import { readTokenFile } from "./adapters/token-file.ts";
 import { NodeAgent } from "./agent.ts";
 import { ArtifactStore } from "./artifacts/artifact-store.ts";
 import { SHUTDOWN_GRACE_MS } from "./limits.ts";
-import type { AgentSettings } from "./options.ts";
-import { isLoopback, readSettings, USAGE } from "./options.ts";
 
 const VERSION = "0.1.0";
 /** Beyond the instances' grace, for killing and closing, ms; then the process ends anyway. */
@@ -53,6 +53,7 @@ type Cleanup = () => Promise<void> | void;
 /** Undone in reverse order, each once, whatever the others do (Z2). */
 const cleanups: Cleanup[] = [];
 let isEnding = false;
+let isReady = false;
 let log: Logger | null = null;
 
 process.on("SIGTERM", () => end(0));
@@ -100,6 +101,7 @@ async function start(settings: AgentSettings): Promise<void> {
   cleanups.push(() => agent.stop());
   await agent.start();
   if (isEnding) return;
+  isReady = true;
   rootLog.info({ event: "node.ready", bus: bus.description }, "node ready");
   process.stdout.write(
     `${JSON.stringify({ event: "node.ready", node, artifactUrl: agent.artifactUrl })}\n`, // Z1
@@ -183,7 +185,10 @@ function artifactUrl({ advertise, listen }: AgentSettings, server: ArtifactServe
     );
   }
   if (advertise === null && !isLoopback(server.host)) {
-    log?.debug({ event: "node.advertised", host: server.host }, "advertising the listening address");
+    log?.debug(
+      { event: "node.advertised", host: server.host },
+      "advertising the listening address",
+    );
   }
   const { host, port } = advertise ?? server;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
@@ -191,7 +196,8 @@ function artifactUrl({ advertise, listen }: AgentSettings, server: ArtifactServe
 
 function fail(error: unknown): void {
   const reason = redact(describeError(error));
-  if (log === null) process.stderr.write(`${reason}\n`);
+  // Whoever starts an agent by hand reads one sentence; later there is only the log.
+  if (!isReady || log === null) process.stderr.write(`${reason}\n`);
   else log.error({ event: "node.failed", reason }, `node agent failed: ${reason}`);
   end(1);
 }

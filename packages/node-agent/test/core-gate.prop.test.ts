@@ -34,7 +34,10 @@ it("never holds more than the offer, and serves all that fits once the rest is g
           openCount += 1;
           gate
             .acquire({ instance, attempt, cores: op.cores, remainingMs: op.remainingMs })
-            .then(() => held.set(attempt, held.get(attempt) ?? op.cores), () => undefined)
+            .then(
+              () => held.set(attempt, held.get(attempt) ?? op.cores),
+              () => undefined,
+            )
             .finally(() => {
               openCount -= 1;
             });

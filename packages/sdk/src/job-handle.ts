@@ -110,12 +110,14 @@ export async function waitForReceipt(
 ): Promise<Receipt> {
   let failureCount = 0;
   for (;;) {
+    const startedAtMs = performance.now();
     try {
       const job = await waitOnce(messaging, jobId, signal);
       failureCount = 0;
       if (hasEnded(job) && job.receipt !== undefined) return job.receipt;
-      // Ended, but its receipt is being written; or not ended within the round.
-      if (hasEnded(job)) await pause(signal);
+      // An answer before its time (a receipt still being written, a server that does not wait)
+      // must not make this a busy loop.
+      if (performance.now() - startedAtMs < RETRY_PAUSE_MS) await pause(signal);
     } catch (error) {
       if (!isRuntimeError(error) || !error.isRetryable) throw error;
       failureCount += 1;

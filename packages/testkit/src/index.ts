@@ -3,3 +3,5 @@ export * from "./executor-builder.ts";
 export * from "./sim/sim-fleet.ts";
 export * from "./sim/sim-host.ts";
 export * from "./video-executors.ts";
+export * from "./cluster/real-cluster.ts";
+export * from "./wait-for.ts";

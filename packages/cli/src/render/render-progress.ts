@@ -22,13 +22,13 @@ export function renderProgress(progress: JobProgress, options: ProgressOptions):
   const { columns, paint, nowMs } = options;
   const nameColumns = longest(progress.steps.map((step) => step.step));
   const executorColumns = longest(progress.steps.map((step) => step.executor));
-  const hasBars = progress.steps.some((step) => step.isFannedOut);
+  const barColumns = longest(progress.steps.map(barText));
   const lines = progress.steps.map((step) => {
     const elapsed = elapsedText(step, nowMs);
     const parts = [
       padEnd(step.step, nameColumns),
       padEnd(step.executor, executorColumns),
-      ...(hasBars ? [padEnd(barText(step), BAR_COLUMNS + 9)] : []),
+      ...(barColumns > 0 ? [padEnd(barText(step), barColumns)] : []),
       padStart(elapsed, 10),
       [step.nodes.join(","), retryText(step)].filter((text) => text !== "").join(" "),
     ];

@@ -4,7 +4,7 @@ import type { Paint } from "./paint.ts";
 import { noteLines } from "./render-plan.ts";
 import type { Column } from "./table.ts";
 import { renderTable } from "./table.ts";
-import { padEnd, printable, truncate, wrap } from "./text-width.ts";
+import { padEnd, padStart, printable, truncate, wrap } from "./text-width.ts";
 import {
   formatCpuSec,
   formatDuration,
@@ -79,8 +79,10 @@ function evidenceLines(receipt: Receipt, { columns, paint }: ReceiptOptions): st
   const shown = receipt.evidence.slice(0, EVIDENCE_SHOWN_MAX);
   const left = receipt.evidence.length - shown.length;
   const sourceColumns = Math.max(0, ...shown.map((item) => item.source.length));
-  const lines = shown.map(({ atSec, source, text }, index) => {
-    const at = atSec === null ? "  –  " : formatTimecode(atSec);
+  const times = shown.map(({ atSec }) => (atSec === null ? "–" : formatTimecode(atSec)));
+  const timeColumns = Math.max(0, ...times.map((time) => time.length));
+  const lines = shown.map(({ source, text }, index) => {
+    const at = padStart(times[index] ?? "", timeColumns);
     const head = `${index === 0 ? "evidence" : "        "}  ${at}  ${padEnd(source, sourceColumns)}  `;
     const body = truncate(printable(text).replace(/\s+/g, " "), columns - head.length);
     return `${paint.dim(head)}${body}`;
@@ -88,35 +90,52 @@ function evidenceLines(receipt: Receipt, { columns, paint }: ReceiptOptions): st
   return left > 0 ? [...lines, paint.dim(`          and ${left} more`)] : lines;
 }
 
-const STEP_COLUMNS: readonly Column[] = [
-  { title: "step", columnsMin: 8 },
-  { title: "executor", columnsMin: 8 },
-  { title: "node", columnsMin: 6 },
-  { title: "tries", align: "right" },
-  { title: "queue", align: "right" },
-  { title: "run", align: "right" },
-  { title: "cpu s", align: "right" },
-  { title: "cost", align: "right" },
-  { title: "energy", align: "right" },
+interface StepColumn extends Column {
+  readonly cell: (step: StepReceipt) => string;
+  /** Left out on terminals with fewer columns than this; the totals and `--json` have it. */
+  readonly shownFromColumns?: number;
+}
+
+const STEP_COLUMNS: readonly StepColumn[] = [
+  {
+    title: "step",
+    columnsMin: 8,
+    cell: (step) => (step.items === 1 ? step.step : `${step.step} ×${step.items}`),
+  },
+  { title: "executor", columnsMin: 8, cell: (step) => step.executor },
+  {
+    title: "node",
+    columnsMin: 6,
+    cell: (step) => (step.nodes.length === 0 ? (step.node ?? "–") : step.nodes.join(",")),
+  },
+  { title: "tries", align: "right", cell: (step) => String(step.attempts) },
+  {
+    title: "queue",
+    align: "right",
+    shownFromColumns: 84,
+    cell: (step) => formatDuration(step.queueMs),
+  },
+  { title: "run", align: "right", cell: (step) => formatDuration(step.runMs) },
+  { title: "cpu s", align: "right", cell: (step) => formatCpuSec(step.cpuSec) },
+  { title: "cost", align: "right", shownFromColumns: 64, cell: (step) => formatUsd(step.costUsd) },
+  {
+    title: "energy",
+    align: "right",
+    shownFromColumns: 100,
+    cell: (step) => formatWh(step.energyWh),
+  },
 ];
 
 function stepTable(steps: readonly StepReceipt[], { columns, paint }: ReceiptOptions): string[] {
-  const rows = steps.map((step) => [
-    step.items === 1 ? step.step : `${step.step} ×${step.items}`,
-    step.executor,
-    step.nodes.length === 0 ? (step.node ?? "–") : step.nodes.join(","),
-    String(step.attempts),
-    formatDuration(step.queueMs),
-    formatDuration(step.runMs),
-    formatCpuSec(step.cpuSec),
-    formatUsd(step.costUsd),
-    formatWh(step.energyWh),
-  ]);
-  return renderTable(STEP_COLUMNS, rows, {
+  const shown = STEP_COLUMNS.filter(({ shownFromColumns = 0 }) => columns >= shownFromColumns);
+  const rows = steps.map((step) => shown.map(({ cell }) => cell(step)));
+  return renderTable(shown, rows, {
     columns,
     paintTitle: paint.dim,
     paintCell: (text, row, column) =>
-      column === 3 && (steps[row]?.attempts ?? 1) > 1 ? paint.yellow(text) : text,
+      shown[column]?.title === "tries" && (steps[row]?.attempts ?? 1) > 1
+        ? paint.yellow(text)
+        : text,
   });
 }
 

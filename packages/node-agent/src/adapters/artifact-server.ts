@@ -3,7 +3,8 @@
  *
  *   GET  /healthz           anyone
  *   GET  /artifacts/<hex>   cluster token or download ticket; one byte range is honoured
- *   POST /artifacts?name=   cluster token or upload ticket; answers 201 and an ArtifactRef
+ *   POST /artifacts?name=   cluster token or upload ticket; answers 201 and an ArtifactRef.
+ *                           With the token `&job=<id>` pins for that job instead of as an upload
  *
  * Owns:      authorization, HTTP limits, the mapping of errors to status codes.
  * Does not:  store, evict or hash (artifacts/artifact-store.ts).
@@ -27,7 +28,13 @@ import {
   toWireError,
 } from "@murakkab/kit";
 import type { TicketPurpose } from "@murakkab/protocol";
-import { checkTicket, isEqualSecret, UPLOAD_PIN_MS } from "@murakkab/protocol";
+import {
+  checkTicket,
+  isEqualSecret,
+  JOB_PIN_MS,
+  subjectToken,
+  UPLOAD_PIN_MS,
+} from "@murakkab/protocol";
 import type { ArtifactStore } from "../artifacts/artifact-store.ts";
 import { tooLarge } from "../artifacts/artifact-store.ts";
 import { UPLOAD_JOB } from "../artifacts/pins.ts";
@@ -124,9 +131,10 @@ async function route(
   const isRead = request.method === "GET" || request.method === "HEAD";
   if (pathname === "/healthz" && isRead) return sendJson(response, 200, { ok: true });
   if (pathname === "/artifacts") {
-    authorize(request, "upload", door);
+    const proof = authorize(request, "upload", door);
     if (request.method !== "POST") throw wrongMethod(request, "POST");
-    return upload(request, response, { door, name: searchParams.get("name") });
+    const job = proof === "token" ? searchParams.get("job") : null;
+    return upload(request, response, { door, name: searchParams.get("name"), job });
   }
   const hash = /^\/artifacts\/([0-9a-f]{64})$/.exec(pathname)?.[1];
   authorize(request, "download", door); // H1: before the answer depends on what is here
@@ -135,13 +143,17 @@ async function route(
   return download(request, response, { door, hash });
 }
 
-function authorize(request: IncomingMessage, purpose: TicketPurpose, door: Door): void {
+function authorize(
+  request: IncomingMessage,
+  purpose: TicketPurpose,
+  door: Door,
+): "token" | "ticket" {
   const given = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(request.headers.authorization ?? "")?.[1];
   if (given !== undefined) {
-    if (isEqualSecret(given, door.token)) return;
+    if (isEqualSecret(given, door.token)) return "token";
     const ticket = { token: door.token, purpose, ticket: given, nowWallMs: door.wallMs() };
     const outcome = checkTicket(ticket);
-    if (outcome === "valid") return;
+    if (outcome === "valid") return "ticket";
     if (outcome === "expired") throw unauthorized(`the ${purpose} ticket has expired`);
   }
   throw unauthorized(`this needs the cluster token or a valid ${purpose} ticket as bearer`);
@@ -181,10 +193,11 @@ async function download(
 async function upload(
   request: IncomingMessage,
   response: ServerResponse,
-  { door, name }: { readonly door: Door; readonly name: string | null },
+  options: { readonly door: Door; readonly name: string | null; readonly job: string | null },
 ): Promise<void> {
+  const { door, job } = options;
   const { store, log } = door;
-  const fileName = checkName(name);
+  const fileName = checkName(options.name);
   const what = fileName ?? "the upload";
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > store.limitBytes) throw tooLarge(what, store.limitBytes); // H2
@@ -194,8 +207,8 @@ async function upload(
     declared === "application/octet-stream" ||
     declared === "application/x-www-form-urlencoded"; // what curl says when told nothing
   const artifact = await store.put(request, {
-    jobId: UPLOAD_JOB,
-    holdMs: UPLOAD_PIN_MS,
+    jobId: job === null ? UPLOAD_JOB : subjectToken(job, "job"),
+    holdMs: job === null ? UPLOAD_PIN_MS : JOB_PIN_MS,
     mediaType: isVague ? mediaTypeOf(fileName ?? "") : declared,
     ...(fileName === undefined ? {} : { name: fileName }),
     what,

@@ -12,7 +12,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { WorkerSpec } from "@murakkab/protocol";
@@ -24,7 +24,7 @@ import type {
   ProcessUsage,
   SpawnRequest,
 } from "../ports.ts";
-import { isLinux, processTree, readStat, residentBytes } from "./proc.ts";
+import { bootId, isLinux, processTree, readStat, residentBytes } from "./proc.ts";
 import { reap, sendSignal } from "./reaper.ts";
 import { redact } from "./redact.ts";
 import { TailBuffer } from "./tail-buffer.ts";
@@ -33,6 +33,9 @@ import { TailBuffer } from "./tail-buffer.ts";
 const OUTPUT_WAIT_MS = 200;
 /** Variables with credentials of ours: a worker gets them in its spec only (D1). */
 const SECRET_VARIABLE = /^(?:NATS_|MURAKKAB_TOKEN)/;
+
+/** In the scratch directory, beside what the worker writes there. */
+const ORIGIN_FILE = "origin.json";
 
 export interface ChildProcessOptions {
   /** Directory for the instances' scratch directories. */
@@ -60,7 +63,7 @@ export class ChildProcesses implements ProcessPort {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     for (const instance of await readdir(dir)) {
       const scratchDir = join(dir, instance);
-      await reap({ instance, scratchDir, groupId: null, startTicks: null });
+      await reap({ instance, scratchDir, groupId: null, startTicks: readOrigin(scratchDir) });
       await rm(scratchDir, { recursive: true, force: true });
     }
   }
@@ -78,6 +81,7 @@ export class ChildProcesses implements ProcessPort {
     });
     const pid = child.pid ?? null;
     const startTicks = pid === null || !isLinux ? null : (readStat(pid)?.startTicks ?? null);
+    writeOrigin(scratchDir, startTicks);
     this.#sendSpec(child, request, scratchDir);
     listen(child, events, this.#options.onStderr);
     return {
@@ -137,6 +141,25 @@ function listen(
       report({ code, signal });
     });
   });
+}
+
+/**
+ * When the worker started, for the next agent should this one be killed: group numbers say
+ * something only of processes that started later, and only until the host boots again.
+ */
+function writeOrigin(scratchDir: string, startTicks: number | null): void {
+  if (startTicks === null) return;
+  writeFileSync(join(scratchDir, ORIGIN_FILE), JSON.stringify([bootId(), startTicks]));
+}
+
+function readOrigin(scratchDir: string): number | null {
+  try {
+    const origin: unknown = JSON.parse(readFileSync(join(scratchDir, ORIGIN_FILE), "utf8"));
+    const [boot, startTicks] = origin as [unknown, unknown];
+    return boot === bootId() && typeof startTicks === "number" ? startTicks : null;
+  } catch {
+    return null;
+  }
 }
 
 function withoutSecrets(

@@ -126,10 +126,7 @@ export class FileBlobs implements BlobPort {
     await rm(`${this.pathOf(hash)}.json`, { force: true });
   }
 
-  async #copyIn(
-    source: string,
-    reserve: (bytes: number) => Promise<void>,
-  ): Promise<StagedBlob> {
+  async #copyIn(source: string, reserve: (bytes: number) => Promise<void>): Promise<StagedBlob> {
     const staged = await this.write(createReadStream(source), reserve);
     await rm(source);
     return staged;

@@ -25,7 +25,8 @@ export class InputSources implements SourcePort {
   async #openFile(source: string): Promise<OpenedSource> {
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) {
       throw new InvalidArgumentError(
-        `input ${source.split("://")[0]}://… is not valid, expected an http or https URL or a path`);
+        `input ${source.split("://")[0]}://… is not valid, expected an http or https URL or a path`,
+      );
     }
     const { path, bytes, handle } = await openInputFile(source, this.#options.inputRoots);
     const name = basename(path);

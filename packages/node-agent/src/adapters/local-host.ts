@@ -50,7 +50,10 @@ function machineId(): string {
     .map((one) => one.mac)
     .filter((mac) => mac !== "00:00:00:00:00:00");
   const fallback = [hostname(), ...[...new Set(addresses)].sort()].join(",");
-  return createHash("sha256").update(`murakkab:${id ?? fallback}`).digest("hex").slice(0, 32);
+  return createHash("sha256")
+    .update(`murakkab:${id ?? fallback}`)
+    .digest("hex")
+    .slice(0, 32);
 }
 
 /** Where the kernel gives none: the minute of the boot, which survives small clock steps. */

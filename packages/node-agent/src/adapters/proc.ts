@@ -47,6 +47,11 @@ export function environmentOf(pid: number): string | null {
   return readText(`/proc/${pid}/environ`);
 }
 
+/** Changes with every boot of the host. */
+export function bootId(): string | null {
+  return readText("/proc/sys/kernel/random/boot_id")?.trim() ?? null;
+}
+
 export function allPids(): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

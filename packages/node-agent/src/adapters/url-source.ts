@@ -30,6 +30,8 @@ export interface UrlOptions {
   readonly arePrivateUrlsAllowed: boolean;
   /** Default: the system's resolver. Tests give answers of their own. */
   readonly resolve?: typeof resolveName;
+  /** Default: only public ones. Tests have no public server. */
+  readonly isAllowed?: (address: string) => boolean;
 }
 
 interface Hop {
@@ -62,7 +64,8 @@ export async function openUrl(
     return opened(url, response, limits);
   }
   throw new InvalidArgumentError(
-    `URL ${shown(parseUrl(source))} redirects too often, expected at most ${REDIRECT_COUNT_MAX} redirects`);
+    `URL ${shown(parseUrl(source))} redirects too often, expected at most ${REDIRECT_COUNT_MAX} redirects`,
+  );
 }
 
 export function isUrl(source: string): boolean {
@@ -77,7 +80,8 @@ function parseUrl(text: string, base?: URL): URL {
   }
   if (url.username !== "" || url.password !== "") {
     throw new InvalidArgumentError(
-      `URL ${shown(url)} carries a user name or password, expected one without`);
+      `URL ${shown(url)} carries a user name or password, expected one without`,
+    );
   }
   return url;
 }
@@ -85,9 +89,13 @@ function parseUrl(text: string, base?: URL): URL {
 /** Addresses written in the URL never reach a lookup, so they are checked here. */
 function checkHost(url: URL, options: UrlOptions): void {
   const address = addressInHost(url.hostname);
-  if (address !== null && !options.arePrivateUrlsAllowed && !isPublicAddress(address)) {
+  if (address !== null && !isAllowed(address, options)) {
     throw privateAddress(url.hostname);
   }
+}
+
+function isAllowed(address: string, options: UrlOptions): boolean {
+  return options.arePrivateUrlsAllowed || (options.isAllowed ?? isPublicAddress)(address);
 }
 
 /** U1. */
@@ -97,9 +105,8 @@ function guardedLookup(options: UrlOptions): LookupFunction {
     resolve(hostname, { ...lookupOptions, all: true }, (error, addresses: LookupAddress[]) => {
       if (error !== null) return callback(error, "", 0);
       const [first] = addresses;
-      const isAllowed =
-        options.arePrivateUrlsAllowed || addresses.every(({ address }) => isPublicAddress(address));
-      if (first === undefined || !isAllowed) return callback(privateAddress(hostname), "", 0);
+      const areAllowed = addresses.every(({ address }) => isAllowed(address, options));
+      if (first === undefined || !areAllowed) return callback(privateAddress(hostname), "", 0);
       if (lookupOptions.all === true) return callback(null, addresses);
       return callback(null, first.address, first.family);
     });
@@ -177,7 +184,8 @@ function shown(url: URL): string {
 
 function privateAddress(host: string): InvalidArgumentError {
   return new InvalidArgumentError(
-    `URL host ${host} leads to a private or reserved address, expected a public one`);
+    `URL host ${host} leads to a private or reserved address, expected a public one`,
+  );
 }
 
 function refusedAnswer(url: URL, statusCode: number): Error {

@@ -198,7 +198,9 @@ export class ArtifactService {
       }
     }
     if (lastError === undefined) {
-      throw new NotFoundError(`artifact ${artifact} is not on ${this.#node} and has no other holder`);
+      throw new NotFoundError(
+        `artifact ${artifact} is not on ${this.#node} and has no other holder`,
+      );
     }
     throw new RetryableError(
       "ARTIFACT_UNAVAILABLE",

@@ -17,11 +17,7 @@ import { describeError, NotFoundError, RetryableError, TerminalError } from "@mu
 import type { InstanceSample, NodeOffer } from "@murakkab/model";
 import type { InstanceExited, InstanceStart } from "@murakkab/protocol";
 import { deferred } from "../deferred.ts";
-import {
-  EXITED_REMEMBERED_COUNT_MAX,
-  FULL_RETRY_AFTER_MS,
-  KILL_WAIT_MS,
-} from "../limits.ts";
+import { EXITED_REMEMBERED_COUNT_MAX, FULL_RETRY_AFTER_MS, KILL_WAIT_MS } from "../limits.ts";
 import type { HostPort, ProcessExit, ProcessPort } from "../ports.ts";
 import { within } from "../within.ts";
 import type { Instance } from "./instance.ts";

@@ -88,18 +88,21 @@ describe("child processes", () => {
     expect(existsSync(child.scratchDir)).toBe(false);
   });
 
-  it.runIf(isLinux)("leaves nothing of a killed worker: groups, grandchildren, strays", async () => {
-    const { child, instance, seen } = launch("commands");
-    await until("ready", () => seen.isReady);
-    const target = { instance, scratchDir: child.scratchDir, groupId: null, startTicks: 0 };
-    await until("all commands run", () => processesOf(target).length === 6);
-    const pids = processesOf(target);
-    child.kill();
-    await until("exit", () => seen.exits.length === 1);
-    await child.reap();
-    const left = pids.filter((pid) => readStat(pid)?.isZombie === false);
-    expect(left).toEqual([]);
-  });
+  it.runIf(isLinux)(
+    "leaves nothing of a killed worker: groups, grandchildren, strays",
+    async () => {
+      const { child, instance, seen } = launch("commands");
+      await until("ready", () => seen.isReady);
+      const target = { instance, scratchDir: child.scratchDir, groupId: null, startTicks: 0 };
+      await until("all commands run", () => processesOf(target).length === 6);
+      const pids = processesOf(target);
+      child.kill();
+      await until("exit", () => seen.exits.length === 1);
+      await child.reap();
+      const left = pids.filter((pid) => readStat(pid)?.isZombie === false);
+      expect(left).toEqual([]);
+    },
+  );
 
   it.runIf(isLinux)("spares strangers in a group whose number was taken over", async () => {
     const { child, seen, instance } = launch("serve");

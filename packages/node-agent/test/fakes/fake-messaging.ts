@@ -1,6 +1,6 @@
 /** Just enough of a bus for the agent: exact subjects, delivery in order after microtasks. */
 import type { BusMessage, BusStatus, Messaging } from "@murakkab/bus";
-import { NoRespondersError, TimeoutError, type Clock } from "@murakkab/kit";
+import { type Clock, NoRespondersError, TimeoutError } from "@murakkab/kit";
 import { decode } from "@murakkab/protocol";
 
 type Handler = (message: BusMessage) => void;

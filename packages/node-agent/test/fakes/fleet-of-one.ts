@@ -1,7 +1,7 @@
 /** One agent over a fake bus, fake processes and virtual time. */
 import { call, serve } from "@murakkab/bus";
 import type { RuntimeError } from "@murakkab/kit";
-import { seededRandom, SILENT_LOGGER } from "@murakkab/kit";
+import { SILENT_LOGGER, seededRandom } from "@murakkab/kit";
 import type { ExecutorEntry, NodeRegistration } from "@murakkab/model";
 import { nodeRegistrationSchema, subjects } from "@murakkab/protocol";
 import { VirtualClock } from "../../../testkit/src/virtual-clock.ts";

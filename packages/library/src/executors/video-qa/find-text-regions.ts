@@ -34,6 +34,10 @@ const LINE_HEIGHT_RATIO_MAX = 0.14;
 const EDGE_DENSITY_MIN = 0.1;
 /** Of the fullest row's edges: rows of letters have a third of them or more, frames a few. */
 const ROW_EDGES_RATIO_MIN = 0.3;
+/** Of the picture's width: how far from its ends a line's frame may be. */
+const FRAME_RATIO = 0.012;
+/** Of the height of the small letters: how far the tall ones stand out. */
+const ASCENDER_RATIO_MAX = 0.7;
 const EVENNESS_MIN = 0.55;
 const BACKGROUND_RATIO_MIN = 0.2;
 const INK_RATIO_MIN = 0.1;
@@ -117,17 +121,27 @@ function findComponents(closed: Uint8Array, { width, height }: Raster): PixelBox
   return boxes;
 }
 
-/** Cuts off rows above and below that cross few strokes: the frame of a board, a post, a wire. */
+/**
+ * Cuts off what is above and below the letters: the frame of a board, a post, a wire.
+ *
+ * The fullest rows are the middle of the letters; from there on to the first empty row, so that
+ * ascenders stay. The ends of the rows do not count: a frame has its sides there.
+ */
 function trimRows(box: PixelBox, edges: Uint8Array, width: number): PixelBox {
+  const inset = Math.min(Math.round(FRAME_RATIO * width), Math.floor((box.right - box.left) / 4));
   const counts: number[] = [];
   for (let y = box.top; y < box.bottom; y++) {
     let count = 0;
-    for (let x = box.left; x < box.right; x++) count += edges[y * width + x] ?? 0;
+    for (let x = box.left + inset; x < box.right - inset; x++) count += edges[y * width + x] ?? 0;
     counts.push(count);
   }
   const enough = ROW_EDGES_RATIO_MIN * Math.max(...counts);
-  const first = counts.findIndex((it) => it >= enough);
-  const last = counts.findLastIndex((it) => it >= enough);
+  let first = counts.findIndex((it) => it >= enough);
+  let last = counts.findLastIndex((it) => it >= enough);
+  const reach = Math.ceil(ASCENDER_RATIO_MAX * (last - first + 1));
+  const [firstMin, lastMax] = [first - reach, last + reach];
+  while (first > Math.max(0, firstMin) && (counts[first - 1] ?? 0) > 0) first--;
+  while (last < Math.min(counts.length - 1, lastMax) && (counts[last + 1] ?? 0) > 0) last++;
   return { ...box, top: box.top + first, bottom: box.top + last + 1 };
 }
 

@@ -40,10 +40,10 @@ export function countPeople(question: Question, scenes: readonly SceneFacts[]): 
 const UNIT_NOUNS: Readonly<Record<string, RegExp>> = {
   much: /^(?:dollar|euro|coin|franc|pound|cent|penny|peso|yen|crown|buck|kilo|liter|gram)/,
   old: /^(?:year|month|week|day)/,
-  long: /^(?:hour|minut|day|week|month|year|kilometer|km|mile|meter|second)/,
+  long: /^(?:hour|minut|day|week|month|year|kilometer|km|mil|meter|second)/,
   high: /^(?:meter|m|feet|foot|kilometer|km)$/,
   tall: /^(?:meter|m|feet|foot|centimeter|cm)$/,
-  far: /^(?:kilometer|km|mile|meter|m|minut|hour)/,
+  far: /^(?:kilometer|km|mil|meter|m|minut|hour)/,
   late: /^(?:hour|minut|day)/,
   lat: /^(?:hour|minut|day)/,
   cost: /^(?:dollar|euro|coin|franc|pound|cent|penny|peso|yen|crown|buck|kilo)/,
@@ -58,9 +58,14 @@ export function answerQuantity(question: Question, scenes: readonly SceneFacts[]
   for (const { unit, score, ownScore } of rankUnits(question, scenes).concat(neighbours(question, scenes, wanted))) {
     if (score < SCORE_MIN && !isLabel(question, unit)) continue;
     const spans = numberSpans(unit.tokens, unit.region === "speech");
-    const span = spans.find((it) => fits(it, unit, { question, counted, wanted }));
+    const rest = question.terms.filter((it) => it !== counted);
+    // The noun was misheard: all else that the question says is in this very sentence.
+    const isSure = counted !== undefined && rest.length >= 2 && matchUnit(question, unit, rest).ownScore >= 0.95;
+    const near = spans.find((it) => fits(it, unit, { question, counted, wanted }));
+    const span = near ?? (isSure ? spans[0] : undefined);
     if (span === undefined) continue;
-    const confidence = Math.max(score, isLabel(question, unit) ? 0.7 : 0) * (0.75 + 0.25 * ownScore);
+    const label = isLabel(question, unit) ? 0.7 : 0;
+    const confidence = Math.max(score, label) * (0.75 + 0.25 * ownScore) * (near === undefined ? 0.8 : 1);
     if (confidence > (best?.confidence ?? 0)) best = candidate(textOf(span.tokens), confidence, [evidenceOf(unit)]);
   }
   return best;

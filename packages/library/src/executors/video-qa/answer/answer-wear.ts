@@ -103,7 +103,7 @@ function clothesSaid(person: string, scenes: readonly SceneFacts[], question: Qu
     const verb = unit.tokens.findIndex((it) => WEAR_VERBS.has(it.stem));
     const worn = unit.tokens.findIndex((it) => CLOTHES.has(it.stem));
     if (worn < 0 && verb < 0) continue;
-    if (verb < 0 && !unit.tokens.slice(0, worn).some((it) => /^(?:in|with|have)$/.test(it.stem))) continue;
+    if (verb < 0 && !unit.tokens.slice(0, worn).some((it) => /^(?:in|with|hav)$/.test(it.stem))) continue;
     const phrase = worn >= 0 ? clothesPhrase(unit, worn) : textOf(headPhrase(phraseAfter(unit.tokens, verb + 1)));
     const place = matchScene(question, unit.scene);
     const found = candidate(phrase, about * (worn >= 0 ? 0.95 : 0.6) * (0.7 + 0.3 * place), [evidenceOf(unit)]);
@@ -122,7 +122,7 @@ function clothesPhrase(unit: Unit, at: number): string {
 function isPhraseStart(unit: Unit, at: number): boolean {
   const stem = unit.tokens[at]?.stem ?? "";
   return (
-    /^(?:a|an|the|in|with|wear|dress|have|his|her|its|and|be|jump)$/.test(stem) || isNameAt(unit.tokens, at)
+    /^(?:a|an|the|in|with|wear|dress|hav|his|her|its|and|be|jump)$/.test(stem) || isNameAt(unit.tokens, at)
   );
 }
 

@@ -35,7 +35,8 @@ export function isNameAt(tokens: readonly Token[], index: number): boolean {
   );
   // Not in the list: only right after "is called", "named", "meet".
   if (isWord || DETERMINERS.has(previous) || PLACE_NOUNS.has(next)) return false;
-  return NAMING_VERBS.has(previous) || (previous === "be" && NAMING_VERBS.has(tokens[index - 2]?.stem ?? ""));
+  const isOfPerson = tokens.slice(0, index).some((it) => PEOPLE_NOUNS.has(it.stem));
+  return previous === stemOf("meet") || (NAMING_VERBS.has(previous) && isOfPerson);
 }
 
 export function namesIn(unit: Unit): string[] {

@@ -17,6 +17,8 @@ const SOUND_SIMILARITY_MIN = 0.74;
 const SYNONYM_SCORE = 0.85;
 /** A term that only the rest of the scene holds: its caption tells the place, a sentence the deed. */
 const SCENE_SHARE = 0.8;
+/** A person who is in the scene, but not whom the sentence is about. */
+const NAME_ELSEWHERE_SHARE = 0.4;
 const NAME_WEIGHT = 1.6;
 
 export interface Match {
@@ -72,7 +74,8 @@ export function matchUnit(question: Question, unit: Unit, terms = question.terms
     const name = term.text.replace(/['’]s$/, "");
     const isName = isSameName(name, question.person ?? "") || isPersonTerm(term);
     const spoken = isName ? speaksOf(unit, name) : 0;
-    const elsewhere = isName ? 0 : SCENE_SHARE * sceneScore(term, unit.scene);
+    const share = isName ? NAME_ELSEWHERE_SHARE : SCENE_SHARE;
+    const elsewhere = share * sceneScore(term, unit.scene);
     sum += weight * Math.max(here.score, spoken, elsewhere);
     own += weight * Math.max(here.score, spoken);
   }

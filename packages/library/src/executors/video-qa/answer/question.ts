@@ -7,7 +7,7 @@ import { GIVEN_NAMES } from "./given-names.ts";
 import {
   CLOTHES, COLORS, FRAME_WORDS, HAVE_VERBS, PEOPLE_NOUNS, STOP_WORDS, WEAR_VERBS,
 } from "./lexicon.ts";
-import { type Token, tokenize } from "./words.ts";
+import { stemOf, type Token, tokenize } from "./words.ts";
 
 export type QuestionKind =
   | "who" | "wears-what" | "color" | "what" | "where" | "count-people" | "quantity" | "sign" | "name-of" | "day" | "when";
@@ -31,7 +31,7 @@ export interface Question {
   readonly head?: Token;
 }
 
-const KIND_WORDS = new Set(["name", "color", "number", "call"]);
+const KIND_WORDS = new Set(["name", "color", "number", "call"].map(stemOf));
 
 export function analyzeQuestion(text: string): Question {
   const tokens = tokenize(text);
@@ -99,14 +99,16 @@ function kindOf(
   if (/^(?:who|whom|whose)\b|^which (?:man|woman|person|boy|girl)\b/.test(lower)) return "who";
   if (isAboutWear && /\bwear|\bdress(?:ed)?\b|\bhave on\b|\bhas on\b/.test(lower) && /^what/.test(lower)) return "wears-what";
   if (/\b(?:number|limit|price)\b/.test(lower)) return "quantity";
-  if (head !== undefined && /^(?:which|on which|at which|from which|what) /.test(lower) && /^(?:platform|gate|pier|floor|line|room|stage|hall|track|bus|exit|lane|terminal|level)$/.test(head.stem)) return "quantity";
+  if (head !== undefined && /^(?:which|on which|at which|from which|what) /.test(lower) && /^(?:platform|gate|pier|floor|line|room|stage|hall|track|bus|exit|lane|terminal|level|number)$/.test(head.text.toLowerCase())) return "quantity";
   if (stems.includes("cost")) return "quantity";
   return "what";
 }
 
 function isTerm(token: Token, kind: QuestionKind, head: Token | undefined): boolean {
-  if (STOP_WORDS.has(token.stem) || FRAME_WORDS.has(token.stem)) return false;
+  if (STOP_WORDS.has(token.stem) || FRAME_WORDS.has(token.stem) || token.stem === "many") return false;
   if (KIND_WORDS.has(token.stem)) return false;
+  // "a dress" is a thing, "dressed" is not.
+  if (/^dress(?:es)?$/i.test(token.text)) return true;
   if (HAVE_VERBS.has(token.stem) || WEAR_VERBS.has(token.stem)) return token.stem === "hold" && kind === "who";
   if (kind === "count-people" && PEOPLE_NOUNS.has(token.stem)) return false;
   if (kind === "who" && PEOPLE_NOUNS.has(token.stem)) return false;

@@ -38,7 +38,7 @@ function endsClause(tokens: readonly Token[], at: number): boolean {
 }
 
 const COMMON_VERBS = new Set(
-  "run take read carry go sing play say cook buy sell eat drink wear hold have give make bring open close write dance swim wait walk sit stand".split(" "),
+  "run take read carry go sing play say cook buy sell eat drink wear hold have give make bring open close write dance swim wait walk sit stand".split(" ").map(stemOf),
 );
 
 function looksLikeVerb(token: Token | undefined): boolean {
@@ -103,7 +103,7 @@ export function timePhrase(tokens: readonly Token[]): Token[] | undefined {
   const isTime = (it: Token): boolean =>
     DAYS.has(it.stem) || MONTHS.has(it.stem) || /^(?:noon|midnight|morning|evening|afternoon|night|today|tomorrow|yesterday)$/.test(it.stem);
   const first = tokens.findIndex(
-    (it, index) => isTime(it) || (isNumber(it) && /^(?:at|from|until|till|by|before|after|past)$/.test(tokens[index - 1]?.stem ?? "")),
+    (it, index) => isTime(it) || (isNumber(it) && /^(?:at|from|until|till|by|before|after|past)$/.test(tokens[index - 1]?.text.toLowerCase() ?? "")),
   );
   if (first < 0) return undefined;
   let start = first;
@@ -120,14 +120,14 @@ export function timePhrase(tokens: readonly Token[]): Token[] | undefined {
 /** "in Lisbon", "at the Royal Hotel": a place with its preposition, after `from`. */
 export function placePhrase(tokens: readonly Token[], from = 0): Token[] | undefined {
   for (let at = from; at < tokens.length; at++) {
-    const stem = tokens[at]?.stem ?? "";
-    if (!/^(?:in|at|on|to|near|by|under|into|from|around|through|across|behind|beside|over|inside|outside)$/.test(stem)) continue;
+    const word = tokens[at]?.text.toLowerCase() ?? "";
+    if (!/^(?:in|at|on|to|near|by|under|into|from|around|through|across|behind|beside|over|inside|outside)$/.test(word)) continue;
     let end = at + 1;
     while (end < tokens.length && !stopsPlace(tokens, end)) end++;
     const phrase = trimEnd(tokens.slice(at, end));
     const noun = phrase.slice(1).find((it) => !DETERMINERS.has(it.stem));
     if (noun === undefined || DAYS.has(noun.stem) || COLORS.has(noun.stem) || isNumber(noun)) continue;
-    if (/^(?:night|morning|evening|midnight|time|day|moment)$/.test(noun.stem)) continue;
+    if (/^(?:night|morning|evening|midnight|tim|day|moment)$/.test(noun.stem)) continue;
     return phrase;
   }
   return undefined;

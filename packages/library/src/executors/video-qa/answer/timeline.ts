@@ -11,7 +11,7 @@
 import type { EvidenceSource, ScenePeople, ScreenText, SeenPerson, Transcript } from "../values.ts";
 import { GIVEN_NAMES } from "./given-names.ts";
 import { STOP_WORDS } from "./lexicon.ts";
-import { similarity, stemOf, type Token, tokenize } from "./words.ts";
+import { similarity, soundOf, stemOf, type Token, tokenize } from "./words.ts";
 
 /** One utterance or one line on the screen. */
 export interface Unit {
@@ -42,7 +42,7 @@ export interface Sources {
 /** A pause this long parts scenes where no picture tells them apart. */
 const SCENE_PAUSE_SEC = 2;
 /** Names are mended more readily: recognisers know few, and the screen spells them out. */
-const NAME_SIMILARITY_MIN = 0.66;
+const NAME_SIMILARITY_MIN = 0.6;
 const WORD_SIMILARITY_MIN = 0.78;
 
 export function buildTimeline(sources: Sources, question: readonly Token[]): SceneFacts[] {
@@ -119,7 +119,7 @@ function addSpeech(
     const vocabulary = [
       ...scene.units.flatMap((it) => it.tokens),
       ...question.filter((it) => /^\p{Lu}/u.test(it.text)),
-    ].filter((it) => it.stem.length >= 4 && !STOP_WORDS.has(it.stem));
+    ].filter((it) => it.text.length >= 4 && !STOP_WORDS.has(it.stem));
     const tokens = words.map(({ word, startSec }) => {
       const mended = mendWord(word, vocabulary);
       return { text: mended, stem: stemOf(mended), atSec: startSec };
@@ -137,7 +137,8 @@ function mendWord(word: string, vocabulary: readonly Token[]): string {
   if (vocabulary.some((it) => it.stem === stem)) return word;
   let best: { text: string; score: number } | undefined;
   for (const known of vocabulary) {
-    const isName = GIVEN_NAMES.has(known.text.toLowerCase());
+    const isName = GIVEN_NAMES.has(known.text.toLowerCase().replace(/['’]s$/, ""));
+    if (isName && soundOf(word)[0] !== soundOf(known.text)[0]) continue;
     const score = similarity(word, known.text.toLowerCase());
     if (score < (isName ? NAME_SIMILARITY_MIN : WORD_SIMILARITY_MIN)) continue;
     if (best === undefined || score > best.score) best = { text: known.text, score };

@@ -57,7 +57,12 @@ export function stemOf(word: string): string {
   if (number !== undefined) return number;
   const spelled = SPELLINGS[lower] ?? SPELLINGS[lower.replace(/s$/, "")] ?? lower;
   const irregular = Object.hasOwn(IRREGULAR, spelled) ? IRREGULAR[spelled] : undefined;
-  return irregular ?? dropSuffix(spelled);
+  return dropFinalE(irregular ?? dropSuffix(spelled));
+}
+
+/** "have" and "having" must meet: neither keeps the e. */
+function dropFinalE(stem: string): string {
+  return stem.length > 3 && stem.endsWith("e") ? stem.slice(0, -1) : stem;
 }
 
 function dropSuffix(word: string): string {
@@ -71,7 +76,7 @@ function dropSuffix(word: string): string {
   if (verb !== undefined && verb.length >= 3) {
     stem = /([bdgklmnprt])\1$/.test(verb) && !/ll$/.test(verb) ? verb.slice(0, -1) : verb;
   }
-  return stem.length > 3 && stem.endsWith("e") ? stem.slice(0, -1) : stem;
+  return stem;
 }
 
 export function tokenize(text: string): Token[] {
@@ -97,7 +102,18 @@ export function soundOf(word: string): string {
 export function similarity(a: string, b: string): number {
   const [left, right] = [a.toLowerCase(), b.toLowerCase()];
   if (left === right) return 1;
-  return 0.5 * ratioAlike(left, right) + 0.5 * ratioAlike(soundOf(left), soundOf(right));
+  const alike = 0.5 * ratioAlike(left, right) + 0.5 * ratioAlike(soundOf(left), soundOf(right));
+  // As Winkler does: recognisers get the beginning right and the end wrong.
+  return alike + PREFIX_BONUS * commonPrefix(left, right) * (1 - alike);
+}
+
+const PREFIX_BONUS = 0.05;
+const PREFIX_LENGTH_MAX = 4;
+
+function commonPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < PREFIX_LENGTH_MAX && length < a.length && a[length] === b[length]) length++;
+  return length;
 }
 
 function ratioAlike(a: string, b: string): number {
