@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { busCompliance } from "../src/compliance/bus-compliance.ts";
-import { connectNats } from "../src/index.ts";
+import { busCompliance } from "./compliance/bus-compliance.ts";
+import { connectNats } from "../src/nats/index.ts";
 import { startNatsServer } from "../src/nats/server-entry.ts";
 
 busCompliance("nats", async () => {

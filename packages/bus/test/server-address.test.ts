@@ -1,6 +1,6 @@
 /** Goal: addresses are understood and their credentials stay hidden. Method: a table. */
 import { expect, test } from "vitest";
-import { parseServerAddresses } from "../src/index.ts";
+import { parseServerAddresses } from "../src/nats/index.ts";
 
 test.each([
   ["127.0.0.1:4333", { hostPorts: ["127.0.0.1:4333"], display: "nats://127.0.0.1:4333" }],

@@ -45,8 +45,8 @@ export interface CommonOptions {
   readonly verbose?: boolean;
 }
 
-/** Columns of a stream that is no terminal: what fits into a mail or an issue. */
-const COLUMNS_DEFAULT = 100;
+/** Columns of a stream that is no terminal: what fits into an issue or a log viewer. */
+const COLUMNS_DEFAULT = 120;
 const COLUMNS_MIN = 40;
 
 export function columnsOf(output: Output): number {

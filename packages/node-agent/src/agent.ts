@@ -84,6 +84,8 @@ export class NodeAgent {
   readonly #telemetry: Telemetry;
   readonly #subscriptions: Subscription[] = [];
   #programs: Readonly<Record<string, string>> = {};
+  /** Programs that the scheduler asked for, found or not. */
+  readonly #asked = new Set<string>();
   #gpus: readonly GpuSample[] = [];
   #stopping: Promise<void> | null = null;
 
@@ -117,6 +119,7 @@ export class NodeAgent {
         node,
         incarnation: this.#incarnation,
         describe: () => this.#describe(),
+        learn: (programs) => this.#learn(programs),
         onRefused: options.onRefused,
       },
     );
@@ -135,7 +138,7 @@ export class NodeAgent {
   async start(): Promise<void> {
     const { host, sampler, log, messaging } = this.#components;
     const { node, version } = this.#options;
-    this.#programs = await host.programs();
+    this.#programs = await host.programs([]);
     this.#gpus = (await sampler.sample()).gpus;
     log.info(
       {
@@ -277,6 +280,17 @@ export class NodeAgent {
       const reason = describeError(error);
       this.#components.log.debug({ event: "node.publish-failed", subject, reason }, "not sent");
     }
+  }
+
+  /** The library may use programs that this agent never heard of. */
+  async #learn(wanted: readonly string[]): Promise<boolean> {
+    const unknown = wanted.filter((name) => !this.#asked.has(name));
+    if (unknown.length === 0) return false;
+    for (const name of unknown) this.#asked.add(name);
+    const found = await this.#components.host.programs(unknown);
+    const isNew = Object.keys(found).some((name) => !(name in this.#programs));
+    this.#programs = { ...this.#programs, ...found };
+    return isNew;
   }
 
   #describe(): NodeRegistration {

@@ -65,8 +65,8 @@ export interface ProcessPort {
 
 export interface HostPort {
   identity(): HostIdentity;
-  /** Program name to version line, of those of the known programs that are on the PATH. */
-  programs(): Promise<Readonly<Record<string, string>>>;
+  /** Program name to version line, of the known programs and `more` that are on the PATH. */
+  programs(more: readonly string[]): Promise<Readonly<Record<string, string>>>;
   hasProgram(name: string): Promise<boolean>;
 }
 

@@ -28,6 +28,8 @@ export interface RegistrationOptions {
   readonly node: string;
   readonly incarnation: string;
   readonly describe: () => NodeRegistration;
+  /** Looks for programs that the library needs; true when the description has changed. */
+  readonly learn: (programs: readonly string[]) => Promise<boolean>;
   /** A later registration was refused: the node is no longer part of the fleet. */
   readonly onRefused: (error: unknown) => void;
 }
@@ -107,7 +109,9 @@ export class Registration {
       try {
         const value = this.#options.describe();
         const request = { subject: subjects.nodeRegister, value, schema: nodeRegisterReplySchema };
-        await call(messaging, request, { timeoutMs: REGISTER_TIMEOUT_MS });
+        const { programs } = await call(messaging, request, { timeoutMs: REGISTER_TIMEOUT_MS });
+        // What was found only now is told at once: until then nobody can use it.
+        if (await this.#options.learn(programs)) continue;
         log.info({ event: "node.registered", attempts: attempt }, "node registered");
         return;
       } catch (error) {

@@ -277,7 +277,11 @@ export const nodeRegistrationSchema = z.object({
 }) satisfies z.ZodType<NodeRegistration>;
 
 /** Answer to a registration that was taken. A refused one answers an error. */
-export const nodeRegisterReplySchema = z.object({ accepted: z.literal(true) });
+export const nodeRegisterReplySchema = z.object({
+  accepted: z.literal(true),
+  /** Programs that the library's executors need: the agent looks for those it did not tell of. */
+  programs: z.array(z.string()).default([]),
+});
 
 export const nodeHeartbeatSchema = z.object({
   node: idSchema,

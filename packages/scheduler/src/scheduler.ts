@@ -75,6 +75,7 @@ export class Scheduler {
   private readonly settings: SchedulerSettings;
   private readonly fleet: Fleet;
   private readonly dispatcher: Dispatcher;
+  private readonly wantedPrograms: readonly string[];
   private jobs: JobService | null = null;
   private isConnected = true;
   private readonly subscriptions: Subscription[] = [];
@@ -84,6 +85,8 @@ export class Scheduler {
     this.parts = components;
     this.settings = settings;
     this.fleet = new Fleet(components.clock);
+    const { executors } = settings.library;
+    this.wantedPrograms = [...new Set(executors.flatMap((entry) => entry.programs))].sort();
     this.dispatcher = new Dispatcher(
       { ...components, fleet: this.fleet, messaging: components.bus.messaging },
       settings,
@@ -221,7 +224,7 @@ export class Scheduler {
     this.loseInstances(lost, "its agent started anew");
     this.tellNode("node.registered", registration.node);
     this.dispatcher.pump();
-    return { accepted: true };
+    return { accepted: true, programs: this.wantedPrograms };
   }
 
   private sweepLost(): void {

@@ -3,7 +3,8 @@
  * live events that the test may lose, double or reorder.
  */
 import type { Bus, Schema, Subscription } from "@murakkab/bus";
-import { createMemoryBus, publishValue, SYSTEM_CLOCK, serve } from "@murakkab/bus";
+import { createMemoryBus, publishValue, serve } from "@murakkab/bus";
+import { SYSTEM_CLOCK } from "@murakkab/bus/nats";
 import { NotFoundError, seededRandom, UnavailableError } from "@murakkab/kit";
 import type { JobPlan, JobStatus, Receipt } from "@murakkab/model";
 import type { JobEvent, JobEventName, SubmitRequest } from "@murakkab/protocol";

@@ -17,7 +17,7 @@ import {
   RetryableError,
   TerminalError,
 } from "@murakkab/kit";
-import { redact } from "./redact.ts";
+import { redact } from "@murakkab/kit";
 
 /** A repeat on this node makes sense after this, ms: about as long as a neighbour's attempt. */
 const PRESSED_RETRY_AFTER_MS = 1_000;

@@ -26,7 +26,7 @@ import { ScratchDisk } from "./adapters/scratch-disk.ts";
 import { UsageMeter } from "./adapters/usage-meter.ts";
 import { AgentClient } from "./agent-client.ts";
 import { ModelWorker, WORKER_ACTOR_TYPE } from "./model-worker.ts";
-import { redact } from "./redact.ts";
+import { redact } from "@murakkab/kit";
 
 /**
  * How long running attempts may go on after SIGTERM, ms; then they are aborted. Well below the

@@ -5,7 +5,8 @@ export const SYSTEM_CLOCK: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   after: (delayMs, fn) => {
-    const timer = setTimeout(fn, delayMs);
+    // setTimeout takes at most 2^31 - 1 ms and fires at once above that.
+    const timer = setTimeout(fn, Math.min(delayMs, 2 ** 31 - 1));
     return () => {
       clearTimeout(timer);
     };

@@ -115,6 +115,9 @@ function eventText(
       const total = step?.isFannedOut === true ? ` ${data["done"]}/${data["total"]}` : "";
       return `${name}${total} done${nodes}`;
     }
+    case "accepted":
+    case "planned":
+      return isDetailed ? `job ${event}` : null; // Who submitted has seen both.
     default:
       return `job ${event}`;
   }

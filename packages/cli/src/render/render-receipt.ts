@@ -97,31 +97,28 @@ interface StepColumn extends Column {
 }
 
 const STEP_COLUMNS: readonly StepColumn[] = [
-  {
-    title: "step",
-    columnsMin: 8,
-    cell: (step) => (step.items === 1 ? step.step : `${step.step} ×${step.items}`),
-  },
+  { title: "step", columnsMin: 8, cell: (step) => step.step },
   { title: "executor", columnsMin: 8, cell: (step) => step.executor },
   {
     title: "node",
     columnsMin: 6,
     cell: (step) => (step.nodes.length === 0 ? (step.node ?? "–") : step.nodes.join(",")),
   },
+  { title: "items", align: "right", cell: (step) => String(step.items) },
   { title: "tries", align: "right", cell: (step) => String(step.attempts) },
   {
     title: "queue",
     align: "right",
-    shownFromColumns: 84,
+    shownFromColumns: 96,
     cell: (step) => formatDuration(step.queueMs),
   },
   { title: "run", align: "right", cell: (step) => formatDuration(step.runMs) },
   { title: "cpu s", align: "right", cell: (step) => formatCpuSec(step.cpuSec) },
-  { title: "cost", align: "right", shownFromColumns: 64, cell: (step) => formatUsd(step.costUsd) },
+  { title: "cost", align: "right", shownFromColumns: 80, cell: (step) => formatUsd(step.costUsd) },
   {
     title: "energy",
     align: "right",
-    shownFromColumns: 100,
+    shownFromColumns: 112,
     cell: (step) => formatWh(step.energyWh),
   },
 ];

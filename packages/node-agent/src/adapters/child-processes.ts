@@ -26,7 +26,7 @@ import type {
 } from "../ports.ts";
 import { bootId, isLinux, processTree, readStat, residentBytes } from "./proc.ts";
 import { reap, sendSignal } from "./reaper.ts";
-import { redact } from "./redact.ts";
+import { redact } from "@murakkab/kit";
 import { TailBuffer } from "./tail-buffer.ts";
 
 /** A command that outlives its worker may hold the stderr pipe open; the rest is not waited for. */

@@ -32,8 +32,9 @@ export class LocalHost implements HostPort {
     return this.#identity;
   }
 
-  programs(): Promise<Readonly<Record<string, string>>> {
-    const names = new Set([...Object.keys(KNOWN_PROGRAMS), ...this.#options.extraPrograms]);
+  programs(more: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    const { extraPrograms } = this.#options;
+    const names = new Set([...Object.keys(KNOWN_PROGRAMS), ...extraPrograms, ...more]);
     return listPrograms([...names], this.#options.path);
   }
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { parseRange } from "../../src/adapters/byte-range.ts";
 import { lockDataDir } from "../../src/adapters/data-lock.ts";
 import { readSettings } from "../../src/adapters/options.ts";
-import { redact } from "../../src/adapters/redact.ts";
+import { redact } from "@murakkab/kit";
 import { TailBuffer } from "../../src/adapters/tail-buffer.ts";
 import { readTokenFile } from "../../src/adapters/token-file.ts";
 import { temporaryDir } from "../fixtures/temporary.ts";

@@ -8,7 +8,7 @@ import type { SeenColor, SeenPerson } from "../values.ts";
 import { type Candidate, candidate, evidenceOf, pictureEvidence } from "./candidate.ts";
 import { findSightings, isNameAt, isSameName, namesOfScene, type Sighting, speaksOf, toName } from "./cast.ts";
 import { answerWho } from "./answer-who.ts";
-import { basicColor, BOTTOMS, CLOTHES, COLORS, EXTRAS, HATS, ONE_PIECES, WEAR_VERBS } from "./lexicon.ts";
+import { basicColor, BOTTOMS, CLOTHES, COLORS, EXTRAS, HATS, isClothes, ONE_PIECES, WEAR_VERBS } from "./lexicon.ts";
 import { matchScene, matchToken } from "./match.ts";
 import type { Question } from "./question.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
@@ -101,7 +101,7 @@ function clothesSaid(person: string, scenes: readonly SceneFacts[], question: Qu
     const about = speaksOf(unit, person);
     if (about === 0) continue;
     const verb = unit.tokens.findIndex((it) => WEAR_VERBS.has(it.stem));
-    const worn = unit.tokens.findIndex((it) => CLOTHES.has(it.stem));
+    const worn = unit.tokens.findIndex(isClothes);
     if (worn < 0 && verb < 0) continue;
     if (verb < 0 && !unit.tokens.slice(0, worn).some((it) => /^(?:in|with|hav)$/.test(it.stem))) continue;
     const phrase = worn >= 0 ? clothesPhrase(unit, worn) : textOf(headPhrase(phraseAfter(unit.tokens, verb + 1)));
@@ -127,7 +127,9 @@ function isPhraseStart(unit: Unit, at: number): boolean {
 }
 
 function sightingOf(person: string, scenes: readonly SceneFacts[], question: Question): Sighting | undefined {
-  const places = question.terms.filter((it) => !isSameName(it.text.replace(/['’]s$/, ""), person));
+  const places = question.terms.filter(
+    (it) => !isSameName(it.text.replace(/['’]s$/, ""), person) && !isClothes(it) && !COLORS.has(it.stem),
+  );
   const item = question.item;
   return findSightings(scenes)
     .filter((it) => isSameName(it.name, person))

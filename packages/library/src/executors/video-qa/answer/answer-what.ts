@@ -14,12 +14,11 @@ const SCORE_MIN = 0.62;
 const PLACE_SCORE_MIN = 0.6;
 
 export function answerWhat(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
-  const isHave = question.tokens.some((it) => HAVE_VERBS.has(it.stem));
-  const verb = question.terms.at(-1) === undefined && !isHave ? undefined : actionOf(question);
+  const isHave = asksForHeld(question);
   let best: Candidate | undefined;
   for (const match of rankUnits(question, scenes)) {
     if (match.score < SCORE_MIN) continue;
-    const phrase = isHave && verb === undefined ? heldBy(question, match.unit) : objectIn(question, match);
+    const phrase = isHave ? heldBy(question, match.unit) : objectIn(question, match);
     if (phrase === undefined || phrase.length === 0) continue;
     const share = match.unit.region === "sign" ? 0.8 : match.unit.region === "caption" ? 0.93 : 1;
     const confidence = share * match.score * (0.7 + 0.3 * match.ownScore);
@@ -28,6 +27,12 @@ export function answerWhat(question: Question, scenes: readonly SceneFacts[]): C
     }
   }
   return best;
+}
+
+/** "What does Ann carry", "what is in her hand": a thing held, not a deed. */
+function asksForHeld({ tokens, person }: Question): boolean {
+  const at = tokens.findIndex((it) => person !== undefined && isSameName(it.text, person));
+  return HAVE_VERBS.has(tokens[at + 1]?.stem ?? "") || (at < 0 && HAVE_VERBS.has(tokens.at(-1)?.stem ?? ""));
 }
 
 /** A verb of the question that is neither "do" nor "have": "sell" of "what does Karen sell". */
@@ -57,6 +62,9 @@ function objectIn(question: Question, { unit, places }: Match): Token[] | undefi
   const subjectAt = unit.tokens.findIndex((it, at) => isNameAt(unit.tokens, at) && isSameName(it.text, question.person ?? ""));
   const from = last ?? (question.person === undefined ? undefined : subjectAt >= 0 ? subjectAt : pronounAt(unit));
   if (from === undefined) return undefined;
+  // The deed itself must be in the sentence: its scene alone does not tell what was done.
+  const isDeedHere = own.length > 0 || actionOf(question) === undefined;
+  if (!isDeedHere) return undefined;
   // "What does Grace do at night?" is answered by what follows her name.
   const isDoing = question.tokens.filter((it) => it.stem === "do").length >= 2;
   const start = isDoing && subjectAt >= 0 ? subjectAt : from;

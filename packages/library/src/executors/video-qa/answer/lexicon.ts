@@ -75,7 +75,7 @@ export const STOP_WORDS = set(`a an the of in on at to for from by with and or i
 /** Words that a question uses about the video itself: they ask for nothing in it. */
 export const FRAME_WORDS = set(`video film clip scene picture shown show see seen appear visible watch look hear heard
   mention mentioned narrator say said speaker talk talked told first last moment time point narration screen find found
-  happen during displayed written read visit spoken voice appearing`);
+  happen during displayed spoken voice appearing`);
 
 export const PRONOUNS = set("he she they it his her their him them");
 export const FEMALE_PRONOUNS = set("she her hers");
@@ -86,6 +86,9 @@ export const CONJUNCTIONS = set("and or but while because who which that when wh
 export const WEAR_VERBS = set("wear dressed");
 export const HAVE_VERBS = set("carry hold have bring with");
 export const AUXILIARIES = set("is are was were be been does do did has have had can could will would may might must");
+
+/** Verbs that say little by themselves: "give a speech" is a speech. */
+export const LIGHT_VERBS = set("give make take do get go come be let put keep");
 
 export const PEOPLE_NOUNS = set("people persons person men women man woman friends children child guests somebody boys girls");
 export const COLORS = set(`red orange yellow green blue purple violet pink brown black white gray beige navy maroon teal
@@ -103,6 +106,11 @@ export const MONTHS = set(`january february march april june july august septemb
 export const PLACE_NOUNS = set(`street road square lake mountain mount hotel museum market beach park harbor port station
   airport cafe restaurant village town city island bridge river forest farm hut camp bakery shop house hall office yard
   garden kitchen school church castle valley meadow summit pool room platform gate pier company center theater library`);
+
+/** "A dress" is a thing, "dressed" is not, though both have one stem. */
+export function isClothes(token: { readonly text: string; readonly stem: string }): boolean {
+  return CLOTHES.has(token.stem) && token.text.toLowerCase() !== "dressed";
+}
 
 /** Finer names and the basic colour that a question may use for them. */
 const COLOR_FAMILIES: Readonly<Record<string, string>> = {

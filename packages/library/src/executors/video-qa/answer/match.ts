@@ -7,7 +7,7 @@
  */
 import { isSameName, speaksOf } from "./cast.ts";
 import { AMBIGUOUS_NAMES, GIVEN_NAMES } from "./given-names.ts";
-import { areSynonyms } from "./lexicon.ts";
+import { areSynonyms, LIGHT_VERBS } from "./lexicon.ts";
 import type { Question } from "./question.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
 import { similarity, type Token } from "./words.ts";
@@ -20,6 +20,7 @@ const SCENE_SHARE = 0.8;
 /** A person who is in the scene, but not whom the sentence is about. */
 const NAME_ELSEWHERE_SHARE = 0.4;
 const NAME_WEIGHT = 1.6;
+const LIGHT_WEIGHT = 0.4;
 
 export interface Match {
   readonly unit: Unit;
@@ -52,6 +53,7 @@ function bestIn(term: Token, tokens: readonly Token[]): { score: number; at: num
 }
 
 function weightOf(question: Question, term: Token): number {
+  if (LIGHT_VERBS.has(term.stem)) return LIGHT_WEIGHT;
   return question.names.includes(term) ? NAME_WEIGHT : 1;
 }
 

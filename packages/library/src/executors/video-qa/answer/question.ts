@@ -90,7 +90,7 @@ function kindOf(
   if (/\b(?:what|which)(?:'s)?(?: is| was)? (?:the )?colou?r|in (?:what|which) colou?r/.test(lower)) return "color";
   if (/^(?:when|(?:at|around|until|till|by|from)? ?(?:what|which) (?:time|moment|point|second|minute))\b/.test(lower)) return "when";
   if (/^(?:on )?(?:what|which) (?:week)?day\b/.test(lower)) return "day";
-  if (/^how many (?:people|persons|men|women|children|guests|friends|characters|figures)\b/.test(lower)) return "count-people";
+  if (/^how many (?:people|persons|men|women|characters|figures)\b/.test(lower) && !/\bhave\b/.test(lower)) return "count-people";
   if (/^how (?:many|much|old|long|high|tall|far|late|deep|fast|big|often|large|wide|heavy)\b/.test(lower)) return "quantity";
   if (/^(?:where|(?:in|at|on|to|from|near) (?:what|which) (?!platform|gate|floor|number|room|line|page|day))/.test(lower)) return "where";
   if (/\b(?:sign|board|banner|caption|poster|label|notice)\b.*\b(?:say|read|show|tell|written)|\b(?:written|says?)\b.*\b(?:sign|board|banner|caption|poster)\b|what is written/.test(lower)) return "sign";
@@ -114,7 +114,7 @@ function isTerm(token: Token, kind: QuestionKind, head: Token | undefined): bool
   if (kind === "who" && PEOPLE_NOUNS.has(token.stem)) return false;
   if (kind === "day" && token.stem === "day") return false;
   if (kind === "where" && token === head) return true;
-  if (kind === "sign" && /^(?:sign|board|banner|caption|poster|label|notice)$/.test(token.stem)) return false;
+  if (kind === "sign" && /^(?:writ|read|sign|board|banner|caption|poster|label|notice)$/.test(token.stem)) return false;
   if (kind === "quantity" && /^(?:much|many|old|long|high|tall|far|lat|late|cost|pric|price|deep|fast|big|often|limit)$/.test(token.stem)) {
     return token.stem === "old" || token.stem === "limit";
   }

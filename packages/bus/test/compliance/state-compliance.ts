@@ -1,6 +1,6 @@
 /** Goal: both adapters keep S1 to S4. Method: two connections to one store, as two processes. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Bus } from "../bus.ts";
+import type { Bus } from "../../src/bus.ts";
 import type { TestBus } from "./test-bus.ts";
 import { bytes, codeOf, text, until } from "./test-bus.ts";
 

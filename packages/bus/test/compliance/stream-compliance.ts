@@ -1,7 +1,7 @@
 /** Goal: streams of answers and service discovery are alike. Method: as for single answers. */
 import { afterEach, describe, expect, test } from "vitest";
-import type { Bus } from "../bus.ts";
-import { STREAM_END_HEADER } from "../messaging.ts";
+import type { Bus } from "../../src/bus.ts";
+import { STREAM_END_HEADER } from "../../src/messaging.ts";
 import type { TestBus } from "./test-bus.ts";
 import { bytes, codeOf, text } from "./test-bus.ts";
 

@@ -1,6 +1,6 @@
 /** Goal: both adapters keep B1 to B4. Method: real connections, conditions instead of pauses. */
 import { afterEach, describe, expect, test } from "vitest";
-import type { Bus } from "../bus.ts";
+import type { Bus } from "../../src/bus.ts";
 import type { TestBus } from "./test-bus.ts";
 import { bytes, codeOf, text, until } from "./test-bus.ts";
 

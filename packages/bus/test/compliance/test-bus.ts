@@ -1,5 +1,5 @@
 /** What the compliance suite needs of an adapter under test. */
-import type { Bus } from "../bus.ts";
+import type { Bus } from "../../src/bus.ts";
 
 export interface TestBus {
   /** Another connection, as another process would have it. The suite closes it. */
