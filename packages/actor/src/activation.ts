@@ -11,6 +11,7 @@
  */
 import type { Cancel, Clock, Deadline, Logger } from "@murakkab/kit";
 import {
+  AbortSource,
   CancelledError,
   DeadlineExceededError,
   MailboxFullError,
@@ -18,7 +19,6 @@ import {
   deadlineAfter,
   isRuntimeError,
 } from "@murakkab/kit";
-import { AbortSource } from "./abort.ts";
 import type { ActorAddress, ActorOptions, Behaviour, MessageContext } from "./actor.ts";
 import type { LifecycleEffect, LifecycleEvent, LifecycleState } from "./lifecycle.ts";
 import { INITIAL_STATE, stepLifecycle } from "./lifecycle.ts";

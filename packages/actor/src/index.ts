@@ -1,4 +1,3 @@
-export * from "./abort.ts";
 export * from "./actor.ts";
 export * from "./actor-system.ts";
 export * from "./lifecycle.ts";

@@ -4,3 +4,4 @@ export * from "./messaging.ts";
 export * from "./rpc.ts";
 export * from "./state.ts";
 export * from "./subject.ts";
+export * from "./call-idempotent.ts";

@@ -68,7 +68,11 @@ export async function withClient<T>(
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
-  const client = await connect({ env, name: "murakkab-cli", ...(nats === undefined ? {} : { nats }) });
+  const client = await connect({
+    env,
+    name: "murakkab-cli",
+    ...(nats === undefined ? {} : { nats }),
+  });
   try {
     return await orInterrupted(use(client), signal);
   } finally {

@@ -3,9 +3,8 @@
  * that `murakkab --help` and the first line of `demo` do not wait for all of it.
  */
 import { Command, Option } from "commander";
-import type { Context } from "./context.ts";
-import { EXIT } from "./context.ts";
 import type { UpFlags } from "./commands/up.ts";
+import type { Context } from "./context.ts";
 
 export const VERSION = "0.1.0";
 
@@ -27,19 +26,14 @@ export function buildProgram(context: Context, done: Done): Command {
   addJobCommands(program, context, done);
   addViewCommands(program, context, done);
   addLibraryCommands(program, context, done);
-  // Sub-commands inherit neither from their parent by themselves.
-  for (const command of allCommands(program)) {
-    command.copyInheritedSettings(program);
-  }
   return program;
 }
 
-function allCommands(command: Command): Command[] {
-  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
-}
-
 function common(command: Command, { hasJson = true } = {}): Command {
-  command.option("--nats <url>", "NATS server (default: NATS_URL, the cluster of `murakkab up`, nats://127.0.0.1:4222)");
+  command.option(
+    "--nats <url>",
+    "NATS server (default: NATS_URL, the cluster of `murakkab up`, nats://127.0.0.1:4222)",
+  );
   if (hasJson) command.option("--json", "print JSON only on stdout");
   return command.option("--verbose", "show stacks of errors");
 }
@@ -70,7 +64,9 @@ function addClusterCommands(program: Command, context: Context, done: Done): voi
     done(await up(context, flags));
   });
   addClusterOptions(
-    program.command("demo").description("start a cluster, answer a question about the example video, stop"),
+    program
+      .command("demo")
+      .description("start a cluster, answer a question about the example video, stop"),
   )
     .option("--input <file>", "another video, or any file")
     .option("--question <text>", "another question")
@@ -98,7 +94,10 @@ function addClusterCommands(program: Command, context: Context, done: Done): voi
 function addRequestOptions(command: Command): Command {
   return common(command)
     .option("--input <file...>", "files, artifact:// references or http(s) addresses")
-    .option("--workflow <name|file.yaml>", "a workflow of the library or of your own (default: planned)")
+    .option(
+      "--workflow <name|file.yaml>",
+      "a workflow of the library or of your own (default: planned)",
+    )
     .addOption(repeated("--slo <bounds>", 'such as "cost<$2,latency<30s,energy<1Wh"'))
     .option("--objective <axis>", "cost, energy, latency or quality")
     .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
@@ -112,7 +111,9 @@ function addRequestOptions(command: Command): Command {
 
 function addJobCommands(program: Command, context: Context, done: Done): void {
   addRequestOptions(
-    program.command("submit [description]").description("submit a job, wait, print answer and receipt"),
+    program
+      .command("submit [description]")
+      .description("submit a job, wait, print answer and receipt"),
   )
     .option("--watch", "show its steps while it runs")
     .option("--no-wait", "print the job id once it is accepted")
@@ -121,7 +122,9 @@ function addJobCommands(program: Command, context: Context, done: Done): void {
       done(await submit(context, description, flags));
     });
   addRequestOptions(
-    program.command("plan [description]").description("show the plan that a job would get; run nothing"),
+    program
+      .command("plan [description]")
+      .description("show the plan that a job would get; run nothing"),
   ).action(async (description: string | undefined, flags) => {
     const { plan } = await import("./commands/submit.ts");
     done(await plan(context, description, flags));
@@ -144,12 +147,12 @@ function addJobCommands(program: Command, context: Context, done: Done): void {
       const { cancel } = await import("./commands/jobs.ts");
       done(await cancel(context, id, flags));
     });
-  common(program.command("events [job]").description("follow a job's events, or all of them")).action(
-    async (id: string | undefined, flags) => {
-      const { events } = await import("./commands/events.ts");
-      done(await events(context, id, flags));
-    },
-  );
+  common(
+    program.command("events [job]").description("follow a job's events, or all of them"),
+  ).action(async (id: string | undefined, flags) => {
+    const { events } = await import("./commands/events.ts");
+    done(await events(context, id, flags));
+  });
 }
 
 function addViewCommands(program: Command, context: Context, done: Done): void {
@@ -195,8 +198,4 @@ function addLibraryCommands(program: Command, context: Context, done: Done): voi
       done(await checkLibrary(context, dir, flags));
     },
   );
-  library.action(() => {
-    library.outputHelp({ error: true });
-    done(EXIT.usage);
-  });
 }

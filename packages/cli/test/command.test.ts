@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { shareHost } from "../src/cluster/share-host.ts";
 import { openDataDir } from "../src/cluster/data-dir.ts";
 import { readableLine } from "../src/cluster/readable-line.ts";
+import { shareHost } from "../src/cluster/share-host.ts";
 import { toJobRequest } from "../src/commands/job-options.ts";
 import type { Context } from "../src/context.ts";
 import { Interrupted } from "../src/context.ts";
@@ -72,12 +72,15 @@ describe("flags", () => {
   });
 
   test("a workflow file is read, a name is passed on", async () => {
-    const yaml = "name: w\ninputs: { v: video }\nsteps: [{ id: s, capability: c, inputs: { v: input.v } }]\noutput: s.o\n";
+    const yaml =
+      "name: w\ninputs: { v: video }\nsteps: [{ id: s, capability: c, inputs: { v: input.v } }]\noutput: s.o\n";
     writeFileSync(join(dir, "w.yaml"), yaml);
     expect((await toJobRequest(undefined, { workflow: "w.yaml" }, dir)).workflow).toMatchObject({
       name: "w",
     });
-    expect((await toJobRequest(undefined, { workflow: "video-qa" }, dir)).workflow).toBe("video-qa");
+    expect((await toJobRequest(undefined, { workflow: "video-qa" }, dir)).workflow).toBe(
+      "video-qa",
+    );
   });
 });
 
@@ -113,7 +116,10 @@ describe("mistakes", () => {
   });
 
   test("an interrupt exits with 130, an end by SIGTERM with 143", async () => {
-    for (const [name, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+    for (const [name, code] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+    ] as const) {
       const abort = new AbortController();
       abort.abort(new Interrupted(name));
       expect((await murakkab(["nodes"], abort.signal)).exitCode).toBe(code);

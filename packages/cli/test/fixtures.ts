@@ -76,7 +76,13 @@ export const RECEIPT: Receipt = {
   notes: ["people were not looked for"],
   steps: [
     stepReceipt({ step: "scenes", executor: "ffmpeg-scenes" }),
-    stepReceipt({ step: "text", items: 14, attempts: 2, nodes: ["node-1", "node-2"], cpuSec: null }),
+    stepReceipt({
+      step: "text",
+      items: 14,
+      attempts: 2,
+      nodes: ["node-1", "node-2"],
+      cpuSec: null,
+    }),
   ],
 };
 

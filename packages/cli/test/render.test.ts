@@ -19,7 +19,13 @@ const RUNNING = [
   jobEvent("step-finished", 400, { step: "scenes", done: 1, total: 1 }),
   jobEvent("step-started", 410, { step: "text", executor: "tesseract", total: 14 }),
   jobEvent("attempt-started", 411, { step: "text", item: 0, node: "node-2" }),
-  jobEvent("attempt-failed", 700, { step: "text", item: 0, node: "node-2", error: "x", willRetry: true }),
+  jobEvent("attempt-failed", 700, {
+    step: "text",
+    item: 0,
+    node: "node-2",
+    error: "x",
+    willRetry: true,
+  }),
   jobEvent("attempt-finished", 800, { step: "text", item: 1, node: "node-1" }),
 ];
 const progress = RUNNING.reduce(applyEvent, startProgress(PLAN));
@@ -44,11 +50,18 @@ describe("plan", () => {
 
 describe("receipt", () => {
   test("shows answer, evidence with time, steps, totals with provenance, SLOs, notes", () => {
-    expect(`\n${renderReceipt(RECEIPT, { columns: 100, paint: PLAIN }).join("\n")}\n`).toMatchSnapshot();
+    expect(
+      `\n${renderReceipt(RECEIPT, { columns: 100, paint: PLAIN }).join("\n")}\n`,
+    ).toMatchSnapshot();
   });
 
   test("of a failed job shows the step, the reason and the program's last lines", () => {
-    const error = { code: "ENGINE_FAILED", message: "ffmpeg: exit code 1", step: "frames", detail: "no\u001b[2J space\n" };
+    const error = {
+      code: "ENGINE_FAILED",
+      message: "ffmpeg: exit code 1",
+      step: "frames",
+      detail: "no\u001b[2J space\n",
+    };
     const failed = { ...RECEIPT, state: "failed" as const, answer: null, evidence: [], error };
     const text = renderReceipt(failed, { columns: 80, paint: PLAIN }).join("\n");
     expect(text).toContain(`✘ job ${RECEIPT.jobId} failed at step frames after 6.42 s`);
@@ -57,7 +70,11 @@ describe("receipt", () => {
   });
 
   test.each([60, 80, 100])("the table fits into %i columns", (columns) => {
-    const long = stepReceipt({ step: "a-step-with-a-long-name", executor: "an-executor-with-a-long-name", nodes: ["node-1", "node-2", "node-3"] });
+    const long = stepReceipt({
+      step: "a-step-with-a-long-name",
+      executor: "an-executor-with-a-long-name",
+      nodes: ["node-1", "node-2", "node-3"],
+    });
     const [, ...lines] = renderReceipt({ ...RECEIPT, steps: [long] }, { columns, paint: PLAIN });
     expect(Math.max(...lines.map(textWidth))).toBeLessThanOrEqual(columns);
   });

@@ -63,8 +63,6 @@ export type Placement =
 /** Weights of the scores; each score is 0 to 1. Locality first: frames are large, cores are alike. */
 const LOCALITY_WEIGHT = 0.6;
 const FREE_CORES_WEIGHT = 0.4;
-/** An instance that failed this work before is used only when there is no other. */
-const AVOID_PENALTY = 2;
 
 export function placeAttempt(snapshot: PlacementSnapshot, demand: PlacementDemand): Placement {
   const rejected: Rejection[] = [];
@@ -79,10 +77,21 @@ export function placeAttempt(snapshot: PlacementSnapshot, demand: PlacementDeman
     if (!isFree) rejected.push({ node: node.node, reason: "its cores are busy" });
     return isFree;
   });
+  // An instance that failed this work before is the last resort: a fresh one elsewhere is tried first.
+  const { fresh, failed } = splitByFailure(snapshot.instances, demand);
   return (
-    runOnWarm(free, snapshot, demand) ??
-    startNew(free, snapshot, demand, rejected) ?? { kind: "wait", rejected }
+    runOnWarm(free, fresh, demand) ??
+    startNew(free, snapshot.instances, demand, rejected) ??
+    runOnWarm(free, failed, demand) ?? { kind: "wait", rejected }
   );
+}
+
+function splitByFailure(
+  instances: readonly PlacementInstance[],
+  { avoidInstances }: PlacementDemand,
+): { readonly fresh: PlacementInstance[]; readonly failed: PlacementInstance[] } {
+  const fresh = instances.filter((it) => !avoidInstances.has(it.instance));
+  return { fresh, failed: instances.filter((it) => avoidInstances.has(it.instance)) };
 }
 
 /** Why a node can never run the demand; null when it can. Cheap vetoes only. */
@@ -101,7 +110,7 @@ function vetoNode(node: PlacementNode, { executor, labels }: PlacementDemand): s
 
 function runOnWarm(
   free: readonly PlacementNode[],
-  { instances }: PlacementSnapshot,
+  instances: readonly PlacementInstance[],
   demand: PlacementDemand,
 ): Placement | null {
   const byNode = new Map(free.map((node) => [node.node, node]));
@@ -113,27 +122,18 @@ function runOnWarm(
       const node = byNode.get(it.node);
       const locality = (demand.localBytes.get(it.node) ?? 0) / bytesMax;
       const freeCores = node === undefined ? 0 : node.cpusFree / node.cpusOffered;
-      const penalty = demand.avoidInstances.has(it.instance) ? AVOID_PENALTY : 0;
-      const score = LOCALITY_WEIGHT * locality + FREE_CORES_WEIGHT * freeCores - penalty;
+      const score = LOCALITY_WEIGHT * locality + FREE_CORES_WEIGHT * freeCores;
       return { it, score };
     })
     .sort((a, b) => b.score - a.score || (a.it.instance < b.it.instance ? -1 : 1));
   const best = scored[0];
   if (best === undefined) return null;
-  const isLastResort = demand.avoidInstances.has(best.it.instance);
-  const hasOtherComing = instances.some(
-    (it) =>
-      it.executor === demand.executor.id &&
-      it.state === "starting" &&
-      !demand.avoidInstances.has(it.instance),
-  );
-  if (isLastResort && hasOtherComing) return null;
   return { kind: "run", instance: best.it.instance, node: best.it.node };
 }
 
 function startNew(
   free: readonly PlacementNode[],
-  { instances }: PlacementSnapshot,
+  instances: readonly PlacementInstance[],
   demand: PlacementDemand,
   rejected: Rejection[],
 ): Placement | null {

@@ -60,7 +60,7 @@ export interface StepReceipt {
   readonly attempts: number;
   /** Number of items that the step was fanned out over; 1 without fan-out. */
   readonly items: number;
-  /** Summed over items: time from ready to the start in an engine, ms. */
+  /** Mean over items: time from ready to the start in an engine, ms. */
   readonly queueMs: number;
   /** Summed over items: time in an engine, ms. */
   readonly runMs: number;

@@ -9,10 +9,11 @@
  *   Q2. An attempt is sent to one instance; a lost instance fails it at once, not by time-out.
  *   Q3. Waiting attempts of one executor keep their order.
  */
-import { type ActorSystemPort, AbortSource } from "@murakkab/actor";
+import type { ActorSystemPort } from "@murakkab/actor";
 import { call, type Messaging } from "@murakkab/bus";
 import { type Placement, type PlacementSnapshot, placeAttempt } from "@murakkab/core";
 import {
+  AbortSource,
   type Cancel,
   type Clock,
   type Deadline,
@@ -74,6 +75,8 @@ export interface DispatcherSettings {
   readonly idleStopMs: number;
   /** An instance must be ready within this time, ms. */
   readonly startLimitMs: number;
+  /** Nobody answers for this node. */
+  readonly onNodeGone: (node: string) => void;
 }
 
 /** Consecutive failed starts of an executor after which its waiting attempts fail. */
@@ -260,7 +263,10 @@ export class Dispatcher {
       );
     } catch (error) {
       this.fleet.removeInstance(instance.instance);
-      this.onStartFailed(instance, error);
+      // Nobody listens on the agent's own subject: the host is gone, whatever its last beat was.
+      const isNodeGone = isRuntimeError(error) && error.code === "NO_RESPONDERS";
+      if (isNodeGone && this.isConnected) this.settings.onNodeGone(node);
+      else this.onStartFailed(instance, error);
     }
     this.pump();
   }
@@ -362,6 +368,7 @@ export class Dispatcher {
     }
     // Nobody listens on the instance's mailbox: it is gone, and this attempt did not run.
     if (wire.code !== "NO_RESPONDERS") return wire;
+    this.fleet.removeInstance(instance.instance);
     return {
       code: "INSTANCE_LOST",
       message: `instance ${instance.instance} on node ${instance.node} is gone`,

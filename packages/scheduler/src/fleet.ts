@@ -138,15 +138,12 @@ export class Fleet {
     known.sampleAtMs = this.clock.monotonicMs() - sample.ageMs;
   }
 
-  /** Nodes that were silent for too long, removed together with their instances. */
-  sweepLost(): readonly { readonly node: string; readonly instances: readonly FleetInstance[] }[] {
+  /** Nodes that were silent for too long. */
+  silentNodes(): readonly string[] {
     const nowMs = this.clock.monotonicMs();
-    return [...this.nodes.values()]
+    return this.listNodes()
       .filter((node) => nowMs - node.lastHeardAtMs >= NODE_LOST_AFTER_MS)
-      .map((node) => ({
-        node: node.registration.node,
-        instances: this.removeNode(node.registration.node),
-      }));
+      .map((node) => node.registration.node);
   }
 
   removeNode(node: string): readonly FleetInstance[] {

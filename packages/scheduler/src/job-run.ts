@@ -23,7 +23,14 @@ import {
   deadlineAfter,
   every,
 } from "@murakkab/kit";
-import type { ArtifactHolder, ExecutorEntry, JobStatus, Receipt, TerminalState } from "@murakkab/model";
+import type {
+  ArtifactHolder,
+  ExecutorEntry,
+  JobStatus,
+  PlannedStep,
+  Receipt,
+  TerminalState,
+} from "@murakkab/model";
 import { isTerminalState } from "@murakkab/model";
 import {
   type AttemptMeasure,
@@ -129,7 +136,7 @@ export class JobRun {
     this.currentStatus = { ...this.currentStatus, state: "running" };
     void this.emit("planned", { plan });
     this.pin();
-    const executors = (plan?.steps ?? []).flatMap((step) => {
+    const executors = byDepth(plan?.steps ?? []).flatMap((step) => {
       const entry = this.parts.executor(step.executor);
       return entry === undefined ? [] : [entry];
     });
@@ -404,4 +411,16 @@ export class JobRun {
       });
     }
   }
+}
+
+/** Steps in the order in which they can start: instances of the first ones are wanted first. */
+function byDepth(steps: readonly PlannedStep[]): readonly PlannedStep[] {
+  const depths = new Map<string, number>();
+  for (const step of steps) {
+    const sources = Object.values(step.inputs).map((source) =>
+      source.kind === "input" ? 0 : (depths.get(source.step) ?? 0) + 1,
+    );
+    depths.set(step.step, Math.max(0, ...sources));
+  }
+  return [...steps].sort((a, b) => (depths.get(a.step) ?? 0) - (depths.get(b.step) ?? 0));
 }

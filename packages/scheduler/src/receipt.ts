@@ -123,7 +123,7 @@ function toStepReceipt(run: StepRun): StepReceipt {
     instance: run.lastPlace?.instance ?? null,
     attempts: run.attemptsMax,
     items: run.items.length,
-    queueMs: roundTo(run.queueMs, 1),
+    queueMs: roundTo(run.doneCount === 0 ? 0 : run.queueMs / run.doneCount, 1),
     runMs: roundTo(run.runMs, 1),
     cpuSec: run.cpuSec === null ? null : roundTo(run.cpuSec, 3),
     memoryBytesMax: run.memoryBytesMax,

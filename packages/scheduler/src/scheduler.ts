@@ -89,7 +89,7 @@ export class Scheduler {
     this.wantedPrograms = [...new Set(executors.flatMap((entry) => entry.programs))].sort();
     this.dispatcher = new Dispatcher(
       { ...components, fleet: this.fleet, messaging: components.bus.messaging },
-      settings,
+      { ...settings, onNodeGone: (node) => this.loseNode(node, "nobody answers for it") },
     );
   }
 
@@ -229,10 +229,16 @@ export class Scheduler {
 
   private sweepLost(): void {
     if (!this.isConnected) return;
-    for (const { node, instances } of this.fleet.sweepLost()) {
-      this.tellNode("node.lost", node);
-      this.loseInstances(instances, `node ${node} was silent for ${NODE_LOST_AFTER_MS} ms`);
+    for (const node of this.fleet.silentNodes()) {
+      this.loseNode(node, `it was silent for ${NODE_LOST_AFTER_MS} ms`);
     }
+  }
+
+  /** An agent that is there after all registers again at its next heartbeat. */
+  private loseNode(node: string, reason: string): void {
+    const instances = this.fleet.removeNode(node);
+    this.tellNode("node.lost", node);
+    this.loseInstances(instances, `node ${node} was lost: ${reason}`);
   }
 
   private loseInstances(instances: readonly FleetInstance[], reason: string): void {

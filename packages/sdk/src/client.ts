@@ -145,10 +145,7 @@ export class Client {
   }
 
   /** A file or a stream into the cluster. Errors name the file. */
-  async upload(
-    source: string | ByteStream,
-    options: UploadOptions = {},
-  ): Promise<ArtifactRef> {
+  async upload(source: string | ByteStream, options: UploadOptions = {}): Promise<ArtifactRef> {
     return this.#explain(
       typeof source === "string"
         ? uploadFile(this.#bus.messaging, source, options)

@@ -1,17 +1,3 @@
-export * from "./client.ts";
-export * from "./cluster-views.ts";
-export * from "./connect.ts";
-export * from "./current-cluster.ts";
-export { isTerminalEvent } from "./job-events.ts";
-export { JobHandle, JobNotSucceededError, type ResultOptions } from "./job-handle.ts";
-export type { JobOptions, JobRequest } from "./job-request.ts";
-export * from "./run.ts";
-export * from "./settings.ts";
-export { checkInputs } from "./resolve-inputs.ts";
-export type { ByteStream, UploadOptions } from "./upload.ts";
-export * from "./workflow-builder.ts";
-export { formatSource } from "./workflow-source.ts";
-export { workflowFromYaml } from "./workflow-yaml.ts";
 export type {
   ArtifactRef,
   Evidence,
@@ -24,3 +10,17 @@ export type {
   Workflow,
 } from "@murakkab/model";
 export type { JobEvent } from "@murakkab/protocol";
+export * from "./client.ts";
+export * from "./cluster-views.ts";
+export * from "./connect.ts";
+export * from "./current-cluster.ts";
+export { isTerminalEvent } from "./job-events.ts";
+export { JobHandle, JobNotSucceededError, type ResultOptions } from "./job-handle.ts";
+export type { JobOptions, JobRequest } from "./job-request.ts";
+export { checkInputs } from "./resolve-inputs.ts";
+export * from "./run.ts";
+export * from "./settings.ts";
+export type { ByteStream, UploadOptions } from "./upload.ts";
+export * from "./workflow-builder.ts";
+export { formatSource } from "./workflow-source.ts";
+export { workflowFromYaml } from "./workflow-yaml.ts";

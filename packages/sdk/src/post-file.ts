@@ -11,7 +11,12 @@ import type { Readable } from "node:stream";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { RuntimeError } from "@murakkab/kit";
-import { CancelledError, fromWireError, InvalidArgumentError, UnavailableError } from "@murakkab/kit";
+import {
+  CancelledError,
+  fromWireError,
+  InvalidArgumentError,
+  UnavailableError,
+} from "@murakkab/kit";
 import type { ArtifactRef } from "@murakkab/model";
 import { artifactRefSchema, validate } from "@murakkab/protocol";
 

@@ -48,7 +48,9 @@ describe("submit", () => {
     const wrong = client.submit({ description: "q", slo: "cost<2apples" });
     await expect(wrong).rejects.toThrow(/slo term "cost<2apples" at character 1/);
     await expect(client.submit({})).rejects.toThrow(/description and workflow/);
-    await expect(client.submit({ description: "q", jobId: "7" })).rejects.toThrow(/expected a UUID/);
+    await expect(client.submit({ description: "q", jobId: "7" })).rejects.toThrow(
+      /expected a UUID/,
+    );
     expect(scheduler.submissions).toEqual([]);
   });
 
@@ -87,7 +89,7 @@ describe("run", () => {
     // The fake answers "running" at once, so that the wait goes round until it is aborted.
     const cancelled = run("q", [], { bus: scheduler.bus, jobId, signal: abort.signal });
     setTimeout(() => abort.abort(new Error("enough")), 20);
-    await expect(cancelled).rejects.toThrow();
+    await expect(cancelled).rejects.toThrow(/enough|cancelled|aborted/);
     expect(scheduler.cancelled).toEqual([jobId]);
   });
 });
@@ -154,7 +156,9 @@ describe("inputs", () => {
 
   test("what a node answers to a refused upload is what the caller reads", async () => {
     status = 507;
-    answer = { error: { code: "STORE_FULL", message: "the artifact store is full", retryable: true } };
+    answer = {
+      error: { code: "STORE_FULL", message: "the artifact store is full", retryable: true },
+    };
     const file = join(dir, "talk.mp4");
     await writeFile(file, "video");
     const refused = await client.upload(file).catch((error: unknown) => error);
@@ -165,7 +169,11 @@ describe("inputs", () => {
   });
 
   test("a node that is gone is told by name, and the ticket is not", async () => {
-    scheduler.uploadTarget = { node: "node-9", url: "http://127.0.0.1:1/artifacts", ticket: "secret" };
+    scheduler.uploadTarget = {
+      node: "node-9",
+      url: "http://127.0.0.1:1/artifacts",
+      ticket: "secret",
+    };
     const file = join(dir, "talk.mp4");
     await writeFile(file, "video");
     const refused = (await client.upload(file).catch((error: unknown) => error)) as Error;

@@ -13,8 +13,8 @@ import {
   jobEventsSchema,
   jobWaitSchema,
   lastToken,
-  submitSchema,
   subjects,
+  submitSchema,
   uploadRequestSchema,
 } from "@murakkab/protocol";
 

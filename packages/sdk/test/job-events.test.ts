@@ -1,6 +1,7 @@
 /** E1 to E4: whatever happens to live events, a reader sees 1, 2, 3, … up to the terminal one. */
-import { describe, expect, test } from "vitest";
+
 import type { JobEvent } from "@murakkab/protocol";
+import { describe, expect, test } from "vitest";
 import { JobEventFeed } from "../src/job-events.ts";
 import { FakeScheduler, receiptOf } from "./fake-scheduler.ts";
 

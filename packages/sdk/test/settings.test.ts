@@ -42,7 +42,9 @@ describe("the bus's address", () => {
 
   test("an address that is none is refused without repeating its password", async () => {
     const refused = resolveNats("http://me:secret@host", env);
-    await expect(refused).rejects.toThrow(/nats ".*@host" is not valid, expected a URL such as nats:/);
+    await expect(refused).rejects.toThrow(
+      /nats ".*@host" is not valid, expected a URL such as nats:/,
+    );
     await expect(resolveNats("http://me:secret@host", env)).rejects.not.toThrow(/secret/);
     expect(redactUrl("nats://me:secret@a:1,nats://me:secret@b:2")).toBe(
       "nats://***@a:1,nats://***@b:2",

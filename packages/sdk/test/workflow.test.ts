@@ -34,7 +34,9 @@ describe("builder", () => {
 
   test("a builder can be shared: steps do not leak into it", () => {
     base.step("one", "scene-detection", { video: "input.video" });
-    const other = base.step("two", "scene-detection", { video: "input.video" }).output("two.scenes");
+    const other = base
+      .step("two", "scene-detection", { video: "input.video" })
+      .output("two.scenes");
     expect(other.steps.map(({ id }) => id)).toEqual(["two"]);
   });
 
@@ -43,7 +45,9 @@ describe("builder", () => {
     expect(() =>
       // @ts-expect-error there is no step "frames"
       scenes.step("text", "ocr", { frame: "frames.frames" }),
-    ).toThrow('workflow "video-qa" step "text" uses the unknown step "frames", expected one of scenes');
+    ).toThrow(
+      'workflow "video-qa" step "text" uses the unknown step "frames", expected one of scenes',
+    );
     expect(() =>
       // @ts-expect-error there is no input "audio"
       scenes.step("text", "ocr", { audio: input("audio") }),
@@ -68,7 +72,10 @@ describe("YAML", () => {
     ["name: [", /talk.yaml is not valid YAML: .* line 1/],
     ["- a", /talk.yaml is not valid, expected named fields/],
     ["name: x", /has no list "steps"/],
-    [YAML.replace("input.video", "inputvideo"), /steps.scenes.inputs.video "inputvideo" is not valid/],
+    [
+      YAML.replace("input.video", "inputvideo"),
+      /steps.scenes.inputs.video "inputvideo" is not valid/,
+    ],
     [YAML.replace("scenes.scenes", "frames.x"), /step "answer" uses the unknown step "frames"/],
     [YAML.replace("id: answer", "id: scenes"), /two steps named "scenes"/],
     [YAML.replace("knobs:", "nobs:"), /unknown field "steps.1.nobs"/],
@@ -81,7 +88,17 @@ describe("YAML", () => {
     const lines = workflowFromYaml(YAML);
     const turned = { ...lines, steps: lines.steps.toReversed() };
     const text = `name: video-qa\ninputs: { question: question, video: video }\nsteps:\n${turned.steps
-      .map((step) => `  - { id: ${step.id}, capability: ${step.capability}, inputs: { ${Object.entries(step.inputs).map(([port, source]) => `${port}: ${source.kind === "input" ? `input.${source.input}` : `${source.step}.${source.output}`}`).join(", ")} } }`)
+      .map(
+        (step) =>
+          `  - { id: ${step.id}, capability: ${step.capability}, inputs: { ${Object.entries(
+            step.inputs,
+          )
+            .map(
+              ([port, source]) =>
+                `${port}: ${source.kind === "input" ? `input.${source.input}` : `${source.step}.${source.output}`}`,
+            )
+            .join(", ")} } }`,
+      )
       .join("\n")}\noutput: answer.answer\n`;
     expect(workflowFromYaml(text).steps.map(({ id }) => id)).toEqual(["answer", "scenes"]);
   });

@@ -2,7 +2,7 @@
 import type { AbortSignalLike, Clock, ErrorContext } from "@murakkab/kit";
 import { delay, isRuntimeError, NoRespondersError, UnavailableError } from "@murakkab/kit";
 import type { Messaging } from "@murakkab/bus";
-import { call } from "@murakkab/bus";
+import { callIdempotent } from "@murakkab/bus";
 import type { ArtifactRef } from "@murakkab/model";
 import {
   artifactIngestReplySchema,
@@ -91,15 +91,17 @@ export class AgentClient implements AgentPort {
     subject: string,
     request: {
       readonly value: unknown;
-      readonly schema: NonNullable<Parameters<typeof call<T>>[1]["schema"]>;
+      readonly schema: NonNullable<Parameters<typeof callIdempotent<T>>[1]["schema"]>;
       readonly timeoutMs: number;
       readonly signal?: AbortSignalLike;
     },
   ): Promise<T> {
     const { value, schema, timeoutMs, signal } = request;
     try {
-      return await call<T>(
-        this.messaging,
+      // All of the agent's answers to a worker may be asked for twice: attempts, paths and
+      // references are their own keys.
+      return await callIdempotent<T>(
+        { messaging: this.messaging, clock: this.clock },
         { subject, value, schema },
         { timeoutMs, ...(signal === undefined ? {} : { signal }) },
       );

@@ -10,6 +10,7 @@
  */
 import type { AbortSignalLike, Cancel, Clock, Deadline, Logger } from "@murakkab/kit";
 import {
+  AbortSource,
   CancelledError,
   DeadlineExceededError,
   deadlineAfter,
@@ -18,7 +19,6 @@ import {
   UnavailableError,
 } from "@murakkab/kit";
 import type { MessageContext } from "@murakkab/actor";
-import { AbortSource } from "@murakkab/actor";
 import type { ArtifactRef, ExecutorEntry, KnobValues } from "@murakkab/model";
 import { collectArtifactRefs, parseInterfaceType } from "@murakkab/model";
 import type { AttemptMeasure, AttemptReply, AttemptRequest, PassedValue } from "@murakkab/protocol";

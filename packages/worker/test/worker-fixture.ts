@@ -1,6 +1,7 @@
 /** A model worker whose agent, scratch, usage and engine are fakes in memory. */
 import { expect } from "vitest";
-import { AbortSource, type MessageContext } from "@murakkab/actor";
+import type { MessageContext } from "@murakkab/actor";
+import { AbortSource } from "@murakkab/kit";
 import { SILENT_LOGGER } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import type { AttemptReply, AttemptRequest } from "@murakkab/protocol";

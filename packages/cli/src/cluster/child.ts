@@ -141,7 +141,11 @@ export class Child {
     let timer: NodeJS.Timeout | undefined;
     let onAbort: () => void = () => undefined;
     const late = new Promise<string>((resolve) => {
-      timer = setTimeout(resolve, READY_TIMEOUT_MS, `it was not ready after ${READY_TIMEOUT_MS} ms`);
+      timer = setTimeout(
+        resolve,
+        READY_TIMEOUT_MS,
+        `it was not ready after ${READY_TIMEOUT_MS} ms`,
+      );
       onAbort = () => resolve("interrupted");
       signal.addEventListener("abort", onAbort);
     });

@@ -13,8 +13,8 @@
  *       environment.
  */
 import { hostname } from "node:os";
-import type { NodeOffer } from "@murakkab/model";
 import { UnavailableError } from "@murakkab/kit";
+import type { NodeOffer } from "@murakkab/model";
 import type { Client } from "@murakkab/sdk";
 import { connect, redactUrl } from "@murakkab/sdk";
 import { Child } from "./child.ts";
@@ -172,7 +172,11 @@ async function startChild(
 
 /** On a shared bus the host's name keeps agents of several hosts apart. */
 function nodeName(index: number, isAlone: boolean): string {
-  const host = isAlone ? "node" : hostname().replace(/[^A-Za-z0-9_-]/g, "-").slice(0, 60);
+  const host = isAlone
+    ? "node"
+    : hostname()
+        .replace(/[^A-Za-z0-9_-]/g, "-")
+        .slice(0, 60);
   return `${host}-${index + 1}`;
 }
 

@@ -7,7 +7,7 @@
 import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { NotFoundError } from "@murakkab/kit";
-import type { Client, JobPlan, Receipt } from "@murakkab/sdk";
+import type { Client } from "@murakkab/sdk";
 import { checkInputs, connect } from "@murakkab/sdk";
 import { rootPath } from "../cluster/process-paths.ts";
 import type { ClusterOptions } from "../cluster/start-cluster.ts";
@@ -37,11 +37,6 @@ interface Timings {
   acceptedMs: number;
   answeredMs: number;
   totalMs: number;
-}
-
-interface Outcome {
-  readonly plan: JobPlan;
-  readonly receipt: Receipt;
 }
 
 export async function demo(context: Context, flags: DemoFlags): Promise<number> {
@@ -122,13 +117,18 @@ async function withCluster<T>(
     const death = cluster.died.then((error) => Promise.reject(error));
     return await orInterrupted(Promise.race([use(cluster.client), death]), signal);
   } finally {
+    if (signal.aborted) say("interrupted, stopping");
     await cluster.stop();
     if (flags.keep === true) say(`data and logs are kept in ${cluster.dataDir}`);
   }
 }
 
 async function joinCluster({ natsUrl, env }: ClusterOptions): Promise<Client | null> {
-  const client = await connect({ env, name: "murakkab-demo", ...(natsUrl === undefined ? {} : { nats: natsUrl }) });
+  const client = await connect({
+    env,
+    name: "murakkab-demo",
+    ...(natsUrl === undefined ? {} : { nats: natsUrl }),
+  });
   if (await hasScheduler(client)) return client;
   await client.close();
   return null;

@@ -114,7 +114,16 @@ function columnsForLines({ stdout }: Context): number {
   return stdout.isTTY === true ? columnsOf(stdout) : Number.POSITIVE_INFINITY;
 }
 
-function sampleLine({ node, sampledAt, cpu, memory, disk, network, gpus, instances }: NodeSample): string {
+function sampleLine({
+  node,
+  sampledAt,
+  cpu,
+  memory,
+  disk,
+  network,
+  gpus,
+  instances,
+}: NodeSample): string {
   const busy = instances.filter(({ state }) => state === "busy").length;
   const power = gpus.reduce((sum, { powerWatts }) => sum + (powerWatts ?? 0), 0);
   return [

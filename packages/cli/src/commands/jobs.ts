@@ -1,5 +1,5 @@
 /** `murakkab jobs`, `job`, `cancel`. */
-import type { Context, CommonOptions } from "../context.ts";
+import type { CommonOptions, Context } from "../context.ts";
 import { columnsOf, EXIT, printJson, printLines, withClient } from "../context.ts";
 import { parseCount } from "../parse-options.ts";
 import { startProgress } from "../render/job-progress.ts";
@@ -65,11 +65,7 @@ function doneText(steps: Readonly<Record<string, { done: number; total: number }
   return `${doneCount}/${all.length} steps`;
 }
 
-export async function job(
-  context: Context,
-  jobId: string,
-  flags: CommonOptions,
-): Promise<number> {
+export async function job(context: Context, jobId: string, flags: CommonOptions): Promise<number> {
   const { stdout, paint } = context;
   const status = await withClient(context, flags, (client) => client.job(jobId));
   if (flags.json === true) {

@@ -79,7 +79,8 @@ export async function showLibrary(
     throw new NotFoundError(`"${name}" is not in the library, expected one of ${names.join(", ")}`);
   }
   if (flags.json === true) printJson(stdout, found);
-  else printLines(stdout, entry === undefined ? workflowLines(flow) : executorLines(context, entry));
+  else
+    printLines(stdout, entry === undefined ? workflowLines(flow) : executorLines(context, entry));
   return EXIT.ok;
 }
 
@@ -109,9 +110,13 @@ function workflowLines(flow: Workflow | undefined): string[] {
   if (flow === undefined) return [];
   return [
     `${flow.name}: ${flow.description ?? "no description"}`,
-    `inputs  ${Object.entries(flow.inputs).map(([name, type]) => `${name}: ${type}`).join(", ")}`,
+    `inputs  ${Object.entries(flow.inputs)
+      .map(([name, type]) => `${name}: ${type}`)
+      .join(", ")}`,
     ...flow.steps.map((step) => {
-      const from = Object.entries(step.inputs).map(([port, source]) => `${port} ← ${formatSource(source)}`);
+      const from = Object.entries(step.inputs).map(
+        ([port, source]) => `${port} ← ${formatSource(source)}`,
+      );
       return `step    ${step.id}: ${step.capability} (${from.join(", ")})`;
     }),
     `output  ${formatSource(flow.output)}`,

@@ -3,9 +3,9 @@ import { randomUUID } from "node:crypto";
 import type { Client, Receipt } from "@murakkab/sdk";
 import type { Context, Output } from "../context.ts";
 import { columnsOf, EXIT, printJson, printLines, withClient } from "../context.ts";
-import { formatBytes, formatRatio } from "../render/units.ts";
 import { noteLines, renderPlan } from "../render/render-plan.ts";
 import { renderReceipt } from "../render/render-receipt.ts";
+import { formatBytes, formatRatio } from "../render/units.ts";
 import type { JobFlags } from "./job-options.ts";
 import { toJobRequest } from "./job-options.ts";
 import { watchJob } from "./watch-job.ts";
@@ -36,8 +36,13 @@ export async function submit(
       return EXIT.ok;
     }
     if (!isJson) {
-      stderr.write(`job ${job.jobId} accepted, ${job.plan.steps.length} steps (${job.plan.workflow})\n`);
-      printLines(stderr, [...new Set(job.notes)].flatMap((note) => noteLines(note, columnsOf(stderr), paintErr)));
+      stderr.write(
+        `job ${job.jobId} accepted, ${job.plan.steps.length} steps (${job.plan.workflow})\n`,
+      );
+      printLines(
+        stderr,
+        [...new Set(job.notes)].flatMap((note) => noteLines(note, columnsOf(stderr), paintErr)),
+      );
     }
     if (flags.watch === true) {
       // The view is not the result: with --json it goes to stderr.
@@ -50,7 +55,9 @@ export async function submit(
   });
   return work.catch((error: unknown) => {
     if (context.signal.aborted && wasAccepted) {
-      stderr.write(`job ${jobId} goes on; see murakkab job ${jobId}, end it with murakkab cancel ${jobId}\n`);
+      stderr.write(
+        `job ${jobId} goes on; see murakkab job ${jobId}, end it with murakkab cancel ${jobId}\n`,
+      );
     }
     throw error;
   });
@@ -75,7 +82,10 @@ export async function plan(
     if (flags.json === true) printJson(stdout, planned);
     else {
       const { notes } = planned;
-      printLines(stdout, renderPlan({ ...planned.plan, notes }, { columns: columnsOf(stdout), paint }));
+      printLines(
+        stdout,
+        renderPlan({ ...planned.plan, notes }, { columns: columnsOf(stdout), paint }),
+      );
     }
     return EXIT.ok;
   });

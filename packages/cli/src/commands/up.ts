@@ -1,8 +1,8 @@
 /** `murakkab up`: a cluster on this host until Ctrl-C. */
-import { removeCurrentCluster, redactUrl, writeCurrentCluster } from "@murakkab/sdk";
+import { redactUrl, removeCurrentCluster, writeCurrentCluster } from "@murakkab/sdk";
+import { AGENT_COUNT_MAX } from "../cluster/share-host.ts";
 import type { ClusterOptions } from "../cluster/start-cluster.ts";
 import { startCluster } from "../cluster/start-cluster.ts";
-import { AGENT_COUNT_MAX } from "../cluster/share-host.ts";
 import type { CommonOptions, Context } from "../context.ts";
 import { orInterrupted, printJson } from "../context.ts";
 import { parseCount } from "../parse-options.ts";
@@ -36,12 +36,20 @@ export async function up(context: Context, flags: UpFlags): Promise<number> {
   const { stdout, stderr, env, signal } = context;
   const say = (text: string): void => void stderr.write(`${text}\n`);
   const isJson = flags.json === true;
-  const cluster = await startCluster(clusterOptions(context, flags, isJson ? () => undefined : say));
+  const cluster = await startCluster(
+    clusterOptions(context, flags, isJson ? () => undefined : say),
+  );
   try {
     const { natsUrl, nodes, dataDir } = cluster;
     await writeCurrentCluster(env, { natsUrl, pid: process.pid, dataDir });
     if (isJson) {
-      printJson(stdout, { event: "ready", natsUrl: redactUrl(natsUrl), nodes, pid: process.pid, dataDir });
+      printJson(stdout, {
+        event: "ready",
+        natsUrl: redactUrl(natsUrl),
+        nodes,
+        pid: process.pid,
+        dataDir,
+      });
     } else {
       stdout.write(
         [

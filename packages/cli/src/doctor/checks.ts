@@ -84,7 +84,11 @@ export async function checkPorts(): Promise<Finding> {
   try {
     await listenOnce(0);
   } catch (error) {
-    return { check: "ports", verdict: "bad", text: `no port can be opened: ${describeError(error)}` };
+    return {
+      check: "ports",
+      verdict: "bad",
+      text: `no port can be opened: ${describeError(error)}`,
+    };
   }
   const isFree = await listenOnce(4222).then(
     () => true,
@@ -130,7 +134,11 @@ export function checkClocks(
   });
   const isPlausible = nowMs > Date.parse("2025-01-01") && nowMs < Date.parse("2100-01-01");
   if (!isPlausible) {
-    return { check: "clock", verdict: "poor", text: `${new Date(nowMs).toISOString()} cannot be right` };
+    return {
+      check: "clock",
+      verdict: "poor",
+      text: `${new Date(nowMs).toISOString()} cannot be right`,
+    };
   }
   return {
     check: "clock",

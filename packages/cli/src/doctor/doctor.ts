@@ -29,15 +29,17 @@ export async function doctor(context: Context, flags: CommonOptions): Promise<nu
 async function examine(context: Context, flags: CommonOptions): Promise<Finding[]> {
   const { executors } = loadLibrary([CATALOGUE_DIR]);
   const programs = [...new Set(executors.flatMap((entry) => entry.programs))].sort();
-  const host = await Promise.all([
-    checkNode(process.version),
+  const checked = await Promise.all([
     checkNatsServer(rootPath(".")),
     ...programs.map(checkProgram),
     checkPorts(),
     checkDisk(),
   ]);
+  const host = [checkNode(process.version), ...checked];
   const missing = new Set(
-    host.flatMap(({ check, verdict }) => (verdict === "poor" ? [check.replace("program ", "")] : [])),
+    host.flatMap(({ check, verdict }) =>
+      verdict === "poor" ? [check.replace("program ", "")] : [],
+    ),
   );
   const { url, source } = await resolveNats(flags.nats, context.env);
   const where = `${redactUrl(url)} (${source})`;
@@ -47,7 +49,8 @@ async function examine(context: Context, flags: CommonOptions): Promise<Finding[
   } catch (error) {
     // No bus is bad only where one was named: `up` brings its own.
     const verdict = source === "option" || source === "NATS_URL" ? "bad" : "poor";
-    const text = verdict === "bad" ? describeError(error) : `none at ${where}; "murakkab up" starts one`;
+    const text =
+      verdict === "bad" ? describeError(error) : `none at ${where}; "murakkab up" starts one`;
     const losses = executors.flatMap((entry) => {
       const lacking = entry.programs.filter((program) => missing.has(program));
       return lacking.length === 0 ? [] : [loss(entry, `needs ${lacking.join(", ")}`)];
@@ -55,7 +58,11 @@ async function examine(context: Context, flags: CommonOptions): Promise<Finding[
     return [...host, checkClocks([], Date.now()), { check: "bus", verdict, text }, ...losses];
   }
   try {
-    const bus: Finding = { check: "bus", verdict: "good", text: `${client.description} (${source})` };
+    const bus: Finding = {
+      check: "bus",
+      verdict: "good",
+      text: `${client.description} (${source})`,
+    };
     return [...host, bus, await checkJetStream(client), ...(await examineCluster(client))];
   } finally {
     await client.close();
@@ -93,7 +100,10 @@ async function examineCluster(client: Client): Promise<Finding[]> {
   ];
 }
 
-function loss(entry: { id: string; capability: string; missingMeans?: string }, why: string): Finding {
+function loss(
+  entry: { id: string; capability: string; missingMeans?: string },
+  why: string,
+): Finding {
   const cost = entry.missingMeans ?? `plans go without ${entry.capability}`;
   return { check: `executor ${entry.id}`, verdict: "poor", text: `${why}: ${cost}` };
 }

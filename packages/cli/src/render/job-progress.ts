@@ -30,18 +30,20 @@ export interface JobProgress {
 }
 
 export function startProgress(plan: JobPlan): JobProgress {
-  const steps = plan.steps.map((step): StepProgress => ({
-    step: step.step,
-    executor: step.executor,
-    isFannedOut: step.fanOut !== undefined,
-    state: "waiting",
-    done: 0,
-    total: step.fanOut === undefined ? 1 : null,
-    retryCount: 0,
-    nodes: [],
-    startedAtMs: null,
-    endedAtMs: null,
-  }));
+  const steps = plan.steps.map(
+    (step): StepProgress => ({
+      step: step.step,
+      executor: step.executor,
+      isFannedOut: step.fanOut !== undefined,
+      state: "waiting",
+      done: 0,
+      total: step.fanOut === undefined ? 1 : null,
+      retryCount: 0,
+      nodes: [],
+      startedAtMs: null,
+      endedAtMs: null,
+    }),
+  );
   return { steps, state: "accepted", sinceMs: 0 };
 }
 
@@ -113,9 +115,7 @@ function stepChange({ event, data, sinceMs }: JobEvent): Change | null {
 
 function endJob(progress: JobProgress, { event, sinceMs }: JobEvent): JobProgress {
   const steps = progress.steps.map((step) =>
-    step.state === "running"
-      ? { ...step, state: "failed" as const, endedAtMs: sinceMs }
-      : step,
+    step.state === "running" ? { ...step, state: "failed" as const, endedAtMs: sinceMs } : step,
   );
   return { steps: event === "succeeded" ? progress.steps : steps, state: event, sinceMs };
 }

@@ -1,12 +1,12 @@
 /** Colours, or none: `NO_COLOR`, `FORCE_COLOR`, `TERM=dumb` and pipes are honoured. */
 export interface Paint {
   readonly isColoured: boolean;
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly red: (text: string) => string;
+  readonly green: (text: string) => string;
+  readonly yellow: (text: string) => string;
+  readonly cyan: (text: string) => string;
 }
 
 export function makePaint(isColoured: boolean): Paint {

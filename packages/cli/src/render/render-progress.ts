@@ -91,27 +91,28 @@ function eventText(
   progress: JobProgress,
   isDetailed: boolean,
 ): string | null {
-  const name = String(data["step"] ?? "");
+  const name = textOf(data["step"], "");
   const step = progress.steps.find((candidate) => candidate.step === name);
   const item = step?.isFannedOut === true ? ` item ${Number(data["item"] ?? 0) + 1}` : "";
   switch (event) {
     case "step-started": {
       const total = step?.isFannedOut === true ? ` ×${data["total"]}` : "";
-      return `${name}${total} started (${data["executor"] ?? step?.executor})`;
+      return `${name}${total} started (${textOf(data["executor"], step?.executor ?? "?")})`;
     }
     case "attempt-failed": {
       const next = data["willRetry"] === false ? "no more tries" : "trying again";
-      return `${name}${item} failed on ${data["node"] ?? "no node"}: ${errorText(data["error"])}, ${next}`;
+      return `${name}${item} failed on ${textOf(data["node"], "no node")}: ${errorText(data["error"])}, ${next}`;
     }
     case "attempt-started":
     case "attempt-finished": {
       if (!isDetailed) return null;
       const what = event === "attempt-started" ? "runs" : "ran";
       const run = typeof data["runMs"] === "number" ? ` ${formatDuration(data["runMs"])}` : "";
-      return `${name}${item} ${what}${run} on ${data["node"] ?? "?"}`;
+      return `${name}${item} ${what}${run} on ${textOf(data["node"], "?")}`;
     }
     case "step-finished": {
-      const nodes = step === undefined || step.nodes.length === 0 ? "" : ` on ${step.nodes.join(",")}`;
+      const nodes =
+        step === undefined || step.nodes.length === 0 ? "" : ` on ${step.nodes.join(",")}`;
       const total = step?.isFannedOut === true ? ` ${data["done"]}/${data["total"]}` : "";
       return `${name}${total} done${nodes}`;
     }
@@ -121,6 +122,11 @@ function eventText(
     default:
       return `job ${event}`;
   }
+}
+
+/** An event comes over the wire: a field may be missing or of another kind. */
+function textOf(value: unknown, otherwise: string): string {
+  return typeof value === "string" ? value : otherwise;
 }
 
 function errorText(error: unknown): string {

@@ -5,13 +5,7 @@ import { noteLines } from "./render-plan.ts";
 import type { Column } from "./table.ts";
 import { renderTable } from "./table.ts";
 import { padEnd, padStart, printable, truncate, wrap } from "./text-width.ts";
-import {
-  formatCpuSec,
-  formatDuration,
-  formatTimecode,
-  formatUsd,
-  formatWh,
-} from "./units.ts";
+import { formatCpuSec, formatDuration, formatTimecode, formatUsd, formatWh } from "./units.ts";
 
 export interface ReceiptOptions {
   readonly columns: number;
@@ -45,7 +39,9 @@ function headline(receipt: Receipt, { columns, paint }: ReceiptOptions): string[
       `${mark} job ${receipt.jobId} ${receipt.state}${step} after ${took}`,
       ...(error === undefined
         ? []
-        : wrap(`${printable(error.message)} (${error.code})`, columns - 2).map((line) => `  ${line}`)),
+        : wrap(`${printable(error.message)} (${error.code})`, columns - 2).map(
+            (line) => `  ${line}`,
+          )),
       ...detailLines(error?.detail, paint),
     ];
   }
@@ -141,11 +137,7 @@ function totals(receipt: Receipt, { columns, paint }: ReceiptOptions): string[] 
   const facts = [
     ["latency", formatDuration(receipt.latencyMs), "measured: from acceptance to the last step"],
     ["cost", formatUsd(receipt.costUsd), `${costProvenance.kind}: ${costProvenance.note}`],
-    [
-      "energy",
-      formatWh(receipt.energyWh),
-      `${receipt.energyProvenance}: ${receipt.energyMethod}`,
-    ],
+    ["energy", formatWh(receipt.energyWh), `${receipt.energyProvenance}: ${receipt.energyMethod}`],
   ] as const;
   const amountColumns = Math.max(...facts.map(([, amount]) => amount.length));
   return facts.flatMap(([name, amount, origin]) => {

@@ -36,6 +36,9 @@ import { within } from "../within.ts";
 import type { ArtifactStore } from "./artifact-store.ts";
 import { tooLarge } from "./artifact-store.ts";
 
+/** Answers kept for repeats: more than workers can have open when the bus goes away. */
+const INGESTS_REMEMBERED_COUNT_MAX = 1_024;
+
 export interface ArtifactComponents {
   readonly clock: Clock;
   readonly log: Logger;
@@ -52,6 +55,7 @@ export class ArtifactService {
   readonly #components: ArtifactComponents;
   readonly #node: string;
   readonly #flights = new Map<string, Promise<void>>();
+  readonly #ingests = new Map<string, Promise<{ artifact: ArtifactRef }>>();
 
   constructor(components: ArtifactComponents, options: { readonly node: string }) {
     this.#components = components;
@@ -137,7 +141,22 @@ export class ArtifactService {
   }
 
   /** V3. */
-  async ingest(request: ArtifactIngest): Promise<{ artifact: ArtifactRef }> {
+  /** A repeat for the same path gets the first one's answer: the file itself has moved. */
+  ingest(request: ArtifactIngest): Promise<{ artifact: ArtifactRef }> {
+    const known = this.#ingests.get(request.path);
+    if (known !== undefined) return known;
+    const ingest = this.#ingest(request);
+    this.#ingests.set(request.path, ingest);
+    if (this.#ingests.size > INGESTS_REMEMBERED_COUNT_MAX) {
+      const oldest = this.#ingests.keys().next().value;
+      if (oldest !== undefined) this.#ingests.delete(oldest);
+    }
+    // A failed one may be tried again.
+    ingest.catch(() => this.#ingests.delete(request.path));
+    return ingest;
+  }
+
+  async #ingest(request: ArtifactIngest): Promise<{ artifact: ArtifactRef }> {
     const { paths, scratchDirs, store } = this.#components;
     const { jobId, mediaType, name } = request;
     for (const dir of scratchDirs()) {

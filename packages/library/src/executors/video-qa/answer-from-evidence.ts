@@ -5,7 +5,12 @@ import { z } from "zod";
 import type { ExecutorFunction } from "../../function-executor.ts";
 import { answerQuestion } from "./answer/answer-question.ts";
 import {
-  questionSchema, readInput, readOptionalInput, scenePeopleSchema, screenTextSchema, transcriptSchema,
+  questionSchema,
+  readInput,
+  readOptionalInput,
+  scenePeopleSchema,
+  screenTextSchema,
+  transcriptSchema,
 } from "./values.ts";
 
 export const answerFromEvidence: ExecutorFunction = async ({ inputs }) => {

@@ -63,7 +63,7 @@ function markSkin(raster: Raster): Uint8Array {
 }
 
 function findBlobs(raster: Raster, skin: Uint8Array, tolerance: number): Head[] {
-  const { width, height } = raster;
+  const { width } = raster;
   // What is no skin counts as seen: it is neither a seed nor grown into.
   const seen = skin.map((it) => 1 - it);
   const heads: Head[] = [];
@@ -138,7 +138,8 @@ function growBlob(
 function toHead({ box, count, rows }: Blob, pictureWidth: number, skin: Rgb): Head | undefined {
   const width = box.right - box.left;
   const height = box.bottom - box.top;
-  if (width < WIDTH_RATIO_MIN * pictureWidth || width > WIDTH_RATIO_MAX * pictureWidth) return undefined;
+  if (width < WIDTH_RATIO_MIN * pictureWidth || width > WIDTH_RATIO_MAX * pictureWidth)
+    return undefined;
   if (width / height < ASPECT_MIN || width / height > ASPECT_MAX) return undefined;
   if (count < FILL_RATIO_MIN * width * height) return undefined;
   // The widest rows of a face are its middle, whatever covers its top and chin.

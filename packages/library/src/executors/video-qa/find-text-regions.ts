@@ -110,7 +110,12 @@ function findComponents(closed: Uint8Array, { width, height }: Raster): PixelBox
       box.right = Math.max(box.right, x + 1);
       box.top = Math.min(box.top, y);
       box.bottom = Math.max(box.bottom, y + 1);
-      for (const next of [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, at - width, at + width]) {
+      for (const next of [
+        x > 0 ? at - 1 : -1,
+        x < width - 1 ? at + 1 : -1,
+        at - width,
+        at + width,
+      ]) {
         if (next < 0 || next >= closed.length || closed[next] === 0 || seen[next] === 1) continue;
         seen[next] = 1;
         stack.push(next);

@@ -88,7 +88,9 @@ function clothesOf(raster: Raster, head: Head): Clothes | undefined {
     (it) => it.ratio >= SIDE_RATIO_MIN && isSameCloth(it.color, main.color),
   );
   const own = sides.find(
-    (it) => it.ratio >= SIDE_RATIO_MIN && !beyond.some((far) => colorDistance(far, it.color) < SAME_WALL_DISTANCE),
+    (it) =>
+      it.ratio >= SIDE_RATIO_MIN &&
+      !beyond.some((far) => colorDistance(far, it.color) < SAME_WALL_DISTANCE),
   );
   const top = isAtSides || own === undefined ? main : own;
   const others = [...middle.slice(0, 4), ...colorsIn(raster, head, [NECK])]
@@ -197,9 +199,11 @@ function hatOf(raster: Raster, head: Head): SeenColor | undefined {
   if (crown === undefined || crown.ratio < HAT_RATIO_MIN) return undefined;
   // A bald head or a gap above it shows what is behind: the same colour beside the head.
   const around = [-1.1, 1.1].map(
-    (shift) => dominantColors(pixelsIn(raster, boxAt(head, { x: 0.2, from: -0.9, to: -0.3 }, shift)), 1)[0],
+    (shift) =>
+      dominantColors(pixelsIn(raster, boxAt(head, { x: 0.2, from: -0.9, to: -0.3 }, shift)), 1)[0],
   );
-  if (around.some((it) => it !== undefined && colorDistance(it.color, crown.color) < 50)) return undefined;
+  if (around.some((it) => it !== undefined && colorDistance(it.color, crown.color) < 50))
+    return undefined;
   const hat = toSeen(crown);
   return HAT_ONLY_COLORS.has(hat.color) || HAT_ONLY_COLORS.has(hat.shade ?? "") ? hat : undefined;
 }

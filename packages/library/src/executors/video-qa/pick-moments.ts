@@ -38,7 +38,10 @@ function pickUniform(scenes: readonly Scene[], frameCount: number): Moment[] {
 function pickInScenes(scenes: readonly Scene[], frameCount: number): Moment[] {
   if (scenes.length > frameCount) {
     const step = scenes.length / frameCount;
-    const spread = Array.from({ length: frameCount }, (_, i) => scenes[Math.floor((i + 0.5) * step)]);
+    const spread = Array.from(
+      { length: frameCount },
+      (_, i) => scenes[Math.floor((i + 0.5) * step)],
+    );
     return spread.filter((it) => it !== undefined).flatMap((it) => splitScene(it, 1));
   }
   const counts = scenes.map(() => 1);

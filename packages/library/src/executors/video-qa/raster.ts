@@ -4,7 +4,7 @@
  * `sharp` is loaded on first use: a worker of another executor never pays for it.
  */
 import { EngineFailedError } from "@murakkab/kit";
-import type { Sharp } from "sharp";
+import type { Sharp, SharpConstructor } from "sharp";
 
 /** Rows of red, green, blue, one byte each. */
 export interface Raster {
@@ -26,7 +26,7 @@ export interface PixelBox {
 /** Whatever a file claims to be: 50 megapixels are 150 MB of raw pixels. */
 const PIXELS_COUNT_MAX = 50_000_000;
 
-export async function loadSharp(): Promise<typeof import("sharp")> {
+export async function loadSharp(): Promise<SharpConstructor> {
   const { default: sharp } = await import("sharp");
   // One attempt has one core: more threads would only compete with its neighbours.
   sharp.concurrency(1);

@@ -10,7 +10,10 @@ import type { SceneFacts, Unit } from "./timeline.ts";
 const SCENE_SCORE_MIN = 0.6;
 const SCORE_MIN = 0.62;
 
-export function answerSign(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerSign(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const isCaption = question.tokens.some((it) => it.stem === "caption");
   const ranked = scenes
     .map((scene) => ({ scene, score: matchScene(question, scene) }))
@@ -22,26 +25,39 @@ export function answerSign(question: Question, scenes: readonly SceneFacts[]): C
       // A name tag is a sign too: the one with the most words is what the question is about.
       .sort((a, b) => b.tokens.length - a.tokens.length);
     const [line] = lines;
-    if (line !== undefined) return candidate(line.text, 0.95 * score, [evidenceOf(line), ...placeEvidence(question, scene, line)]);
+    if (line !== undefined)
+      return candidate(line.text, 0.95 * score, [
+        evidenceOf(line),
+        ...placeEvidence(question, scene, line),
+      ]);
   }
   return undefined;
 }
 
 function placeEvidence(question: Question, scene: SceneFacts, line: Unit): Candidate["evidence"] {
   const naming = scene.units.find(
-    (it) => it !== line && question.terms.some((term) => it.tokens.some((token) => matchToken(term, token) > 0.8)),
+    (it) =>
+      it !== line &&
+      question.terms.some((term) => it.tokens.some((token) => matchToken(term, token) > 0.8)),
   );
   return naming === undefined ? [] : [evidenceOf(naming)];
 }
 
-export function answerWhen(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerWhen(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const ranked = rankUnits(question, scenes).filter((it) => it.score >= SCORE_MIN);
   const top = ranked[0];
   if (top === undefined) return undefined;
-  const isSpeech = question.tokens.some((it) => /^(?:mention|say|narrat|narrator|hear|talk|speak|tell)$/.test(it.stem));
+  const isSpeech = question.tokens.some((it) =>
+    /^(?:mention|say|narrat|narrator|hear|talk|speak|tell)$/.test(it.stem),
+  );
   const isFirst = question.tokens.some((it) => it.stem === "first");
   if (!question.isAboutVideo) {
-    const told = ranked.slice(0, 4).find((it) => it.score >= 0.9 * top.score && timePhrase(it.unit.tokens) !== undefined);
+    const told = ranked
+      .slice(0, 4)
+      .find((it) => it.score >= 0.9 * top.score && timePhrase(it.unit.tokens) !== undefined);
     const phrase = told === undefined ? undefined : timePhrase(told.unit.tokens);
     if (told !== undefined && phrase !== undefined) {
       const text = `${textOf(phrase)} (${told.unit.source === "speech" ? "said" : "shown"} at ${formatClock(told.unit.atSec)})`;
@@ -49,11 +65,17 @@ export function answerWhen(question: Question, scenes: readonly SceneFacts[]): C
     }
   }
   const good = ranked.filter((it) => it.score >= 0.85 * top.score);
-  const spoken = isSpeech ? good.filter((it) => it.unit.source === "speech" && it.ownScore > 0.4) : good;
-  const chosen = (spoken.length > 0 ? spoken : good).toSorted((a, b) => a.unit.atSec - b.unit.atSec)[0] ?? top;
+  const spoken = isSpeech
+    ? good.filter((it) => it.unit.source === "speech" && it.ownScore > 0.4)
+    : good;
+  const chosen =
+    (spoken.length > 0 ? spoken : good).toSorted((a, b) => a.unit.atSec - b.unit.atSec)[0] ?? top;
   const { unit } = chosen;
   const wordSec = unit.tokens[chosen.places[0] ?? 0]?.atSec ?? unit.atSec;
-  if (isSpeech) return candidate(`at ${formatClock(wordSec)}`, chosen.score, [{ ...evidenceOf(unit), atSec: wordSec }]);
+  if (isSpeech)
+    return candidate(`at ${formatClock(wordSec)}`, chosen.score, [
+      { ...evidenceOf(unit), atSec: wordSec },
+    ]);
   const { startSec, endSec } = unit.scene;
   if (isFirst || unit.source === "speech") {
     const atSec = isFirst ? startSec : wordSec;

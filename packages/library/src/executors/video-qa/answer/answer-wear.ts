@@ -6,9 +6,27 @@
  */
 import type { SeenColor, SeenPerson } from "../values.ts";
 import { type Candidate, candidate, evidenceOf, pictureEvidence } from "./candidate.ts";
-import { findSightings, isNameAt, isSameName, namesOfScene, type Sighting, speaksOf, toName } from "./cast.ts";
+import {
+  findSightings,
+  isNameAt,
+  isSameName,
+  namesOfScene,
+  type Sighting,
+  speaksOf,
+  toName,
+} from "./cast.ts";
 import { answerWho } from "./answer-who.ts";
-import { basicColor, BOTTOMS, CLOTHES, COLORS, EXTRAS, HATS, isClothes, ONE_PIECES, WEAR_VERBS } from "./lexicon.ts";
+import {
+  basicColor,
+  BOTTOMS,
+  CLOTHES,
+  COLORS,
+  EXTRAS,
+  HATS,
+  isClothes,
+  ONE_PIECES,
+  WEAR_VERBS,
+} from "./lexicon.ts";
 import { matchScene, matchToken } from "./match.ts";
 import type { Question } from "./question.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
@@ -44,7 +62,10 @@ function shapeScore(person: SeenPerson, item: string | undefined): number {
   return isOnePiece && !ONE_PIECES.has(item) ? 0.6 : 1;
 }
 
-export function answerWhoWears(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerWhoWears(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const spoken = answerWho(question, scenes);
   const [color] = question.colors;
   if (spoken !== undefined || color === undefined || question.item === undefined) return spoken;
@@ -81,7 +102,10 @@ function sightingEvidence(sighting: Sighting, what: string): Candidate["evidence
   return naming === undefined ? [seen] : [evidenceOf(naming), seen];
 }
 
-export function answerWears(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerWears(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const { person } = question;
   if (person === undefined) return undefined;
   const spoken = clothesSaid(person, scenes, question);
@@ -95,7 +119,11 @@ export function answerWears(question: Question, scenes: readonly SceneFacts[]): 
   return candidate(text, 0.6 * seen.certainty, sightingEvidence(seen, text));
 }
 
-function clothesSaid(person: string, scenes: readonly SceneFacts[], question: Question): Candidate | undefined {
+function clothesSaid(
+  person: string,
+  scenes: readonly SceneFacts[],
+  question: Question,
+): Candidate | undefined {
   let best: Candidate | undefined;
   for (const unit of scenes.flatMap((it) => it.units)) {
     const about = speaksOf(unit, person);
@@ -103,10 +131,16 @@ function clothesSaid(person: string, scenes: readonly SceneFacts[], question: Qu
     const verb = unit.tokens.findIndex((it) => WEAR_VERBS.has(it.stem));
     const worn = unit.tokens.findIndex(isClothes);
     if (worn < 0 && verb < 0) continue;
-    if (verb < 0 && !unit.tokens.slice(0, worn).some((it) => /^(?:in|with|hav)$/.test(it.stem))) continue;
-    const phrase = worn >= 0 ? clothesPhrase(unit, worn) : textOf(headPhrase(phraseAfter(unit.tokens, verb + 1)));
+    if (verb < 0 && !unit.tokens.slice(0, worn).some((it) => /^(?:in|with|hav)$/.test(it.stem)))
+      continue;
+    const phrase =
+      worn >= 0
+        ? clothesPhrase(unit, worn)
+        : textOf(headPhrase(phraseAfter(unit.tokens, verb + 1)));
     const place = matchScene(question, unit.scene);
-    const found = candidate(phrase, about * (worn >= 0 ? 0.95 : 0.6) * (0.7 + 0.3 * place), [evidenceOf(unit)]);
+    const found = candidate(phrase, about * (worn >= 0 ? 0.95 : 0.6) * (0.7 + 0.3 * place), [
+      evidenceOf(unit),
+    ]);
     if (found !== undefined && found.confidence > (best?.confidence ?? 0)) best = found;
   }
   return best;
@@ -122,13 +156,19 @@ function clothesPhrase(unit: Unit, at: number): string {
 function isPhraseStart(unit: Unit, at: number): boolean {
   const stem = unit.tokens[at]?.stem ?? "";
   return (
-    /^(?:a|an|the|in|with|wear|dress|hav|his|her|its|and|be|jump)$/.test(stem) || isNameAt(unit.tokens, at)
+    /^(?:a|an|the|in|with|wear|dress|hav|his|her|its|and|be|jump)$/.test(stem) ||
+    isNameAt(unit.tokens, at)
   );
 }
 
-function sightingOf(person: string, scenes: readonly SceneFacts[], question: Question): Sighting | undefined {
+function sightingOf(
+  person: string,
+  scenes: readonly SceneFacts[],
+  question: Question,
+): Sighting | undefined {
   const places = question.terms.filter(
-    (it) => !isSameName(it.text.replace(/['’]s$/, ""), person) && !isClothes(it) && !COLORS.has(it.stem),
+    (it) =>
+      !isSameName(it.text.replace(/['’]s$/, ""), person) && !isClothes(it) && !COLORS.has(it.stem),
   );
   const item = question.item;
   return findSightings(scenes)
@@ -140,9 +180,14 @@ function sightingOf(person: string, scenes: readonly SceneFacts[], question: Que
     .sort((a, b) => b.certainty - a.certainty)[0];
 }
 
-export function answerColor(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerColor(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const { person } = question;
-  const things = question.terms.filter((it) => person === undefined || !isSameName(it.text.replace(/['’]s$/, ""), person));
+  const things = question.terms.filter(
+    (it) => person === undefined || !isSameName(it.text.replace(/['’]s$/, ""), person),
+  );
   const thing = things.find((it) => CLOTHES.has(it.stem)) ?? things[0];
   if (thing === undefined) return undefined;
   let best: Candidate | undefined;
@@ -159,21 +204,34 @@ function colorSaid(unit: Unit, question: Question, thing: string): Candidate | u
   const about = question.person === undefined ? 1 : speaksOf(unit, question.person);
   const at = unit.tokens.findIndex((it) => matchToken({ text: thing, stem: thing }, it) >= 0.8);
   if (at < 0 || about === 0) return undefined;
-  const others = question.terms.filter((it) => it.stem !== thing && !isSameName(it.text.replace(/['’]s$/, ""), question.person ?? ""));
-  if (others.length > 0 && matchScene(question, unit.scene, others) < PLACE_SCORE_MIN) return undefined;
+  const others = question.terms.filter(
+    (it) => it.stem !== thing && !isSameName(it.text.replace(/['’]s$/, ""), question.person ?? ""),
+  );
+  if (others.length > 0 && matchScene(question, unit.scene, others) < PLACE_SCORE_MIN)
+    return undefined;
   const before = unit.tokens.slice(Math.max(0, at - 3), at).findLast((it) => COLORS.has(it.stem));
   const isAfter = unit.tokens[at + 1]?.stem === "be" && COLORS.has(unit.tokens[at + 2]?.stem ?? "");
   const color = before ?? (isAfter ? unit.tokens[at + 2] : undefined);
-  return color === undefined ? undefined : candidate(color.text.toLowerCase(), 0.95 * about, [evidenceOf(unit)]);
+  return color === undefined
+    ? undefined
+    : candidate(color.text.toLowerCase(), 0.95 * about, [evidenceOf(unit)]);
 }
 
-function colorSeen(question: Question, scenes: readonly SceneFacts[], item: string): Candidate | undefined {
+function colorSeen(
+  question: Question,
+  scenes: readonly SceneFacts[],
+  item: string,
+): Candidate | undefined {
   const { person } = question;
   if (person !== undefined) {
     const seen = sightingOf(person, scenes, question);
     const [color] = seen === undefined ? [] : colorsAt(seen.person, item);
     if (seen === undefined || color === undefined) return undefined;
-    return candidate(describeColor(color), 0.8 * seen.certainty, sightingEvidence(seen, `someone in ${describeColor(color)}`));
+    return candidate(
+      describeColor(color),
+      0.8 * seen.certainty,
+      sightingEvidence(seen, `someone in ${describeColor(color)}`),
+    );
   }
   // "What colour is the coat of the man at the station?": the only person of the best scene.
   const places = question.terms.filter((it) => it.stem !== item);
@@ -186,6 +244,9 @@ function colorSeen(question: Question, scenes: readonly SceneFacts[], item: stri
   if (best === undefined || best.score < 0.7 || color === undefined) return undefined;
   const names = namesOfScene(best.scene).map(toName).join(", ");
   return candidate(describeColor(color), 0.6 * best.score, [
-    pictureEvidence(best.scene, `${names === "" ? "someone" : names} in ${describeColor(color)} is seen`),
+    pictureEvidence(
+      best.scene,
+      `${names === "" ? "someone" : names} in ${describeColor(color)} is seen`,
+    ),
   ]);
 }

@@ -3,7 +3,15 @@
  */
 import { type Candidate, candidate, evidenceOf } from "./candidate.ts";
 import { isNameAt, isSameName, namesIn, speaksOf, subjectBefore } from "./cast.ts";
-import { AUXILIARIES, CLOTHES, DAYS, HAVE_VERBS, PLACE_NOUNS, PRONOUNS, STOP_WORDS } from "./lexicon.ts";
+import {
+  AUXILIARIES,
+  CLOTHES,
+  DAYS,
+  HAVE_VERBS,
+  PLACE_NOUNS,
+  PRONOUNS,
+  STOP_WORDS,
+} from "./lexicon.ts";
 import { type Match, matchToken, rankUnits } from "./match.ts";
 import type { Question } from "./question.ts";
 import { headPhrase, phraseAfter, placePhrase, textOf, timePhrase } from "./spans.ts";
@@ -13,7 +21,10 @@ import { type Token } from "./words.ts";
 const SCORE_MIN = 0.62;
 const PLACE_SCORE_MIN = 0.6;
 
-export function answerWhat(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerWhat(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const isHave = asksForHeld(question);
   let best: Candidate | undefined;
   for (const match of rankUnits(question, scenes)) {
@@ -32,7 +43,10 @@ export function answerWhat(question: Question, scenes: readonly SceneFacts[]): C
 /** "What does Ann carry", "what is in her hand": a thing held, not a deed. */
 function asksForHeld({ tokens, person }: Question): boolean {
   const at = tokens.findIndex((it) => person !== undefined && isSameName(it.text, person));
-  return HAVE_VERBS.has(tokens[at + 1]?.stem ?? "") || (at < 0 && HAVE_VERBS.has(tokens.at(-1)?.stem ?? ""));
+  return (
+    HAVE_VERBS.has(tokens[at + 1]?.stem ?? "") ||
+    (at < 0 && HAVE_VERBS.has(tokens.at(-1)?.stem ?? ""))
+  );
 }
 
 /** A verb of the question that is neither "do" nor "have": "sell" of "what does Karen sell". */
@@ -59,8 +73,12 @@ function heldBy(question: Question, unit: Unit): Token[] | undefined {
 function objectIn(question: Question, { unit, places }: Match): Token[] | undefined {
   const own = places.filter((at) => !isSubjectPlace(question, unit, at));
   const last = own.at(-1);
-  const subjectAt = unit.tokens.findIndex((it, at) => isNameAt(unit.tokens, at) && isSameName(it.text, question.person ?? ""));
-  const from = last ?? (question.person === undefined ? undefined : subjectAt >= 0 ? subjectAt : pronounAt(unit));
+  const subjectAt = unit.tokens.findIndex(
+    (it, at) => isNameAt(unit.tokens, at) && isSameName(it.text, question.person ?? ""),
+  );
+  const from =
+    last ??
+    (question.person === undefined ? undefined : subjectAt >= 0 ? subjectAt : pronounAt(unit));
   if (from === undefined) return undefined;
   // The deed itself must be in the sentence: its scene alone does not tell what was done.
   const isDeedHere = own.length > 0 || actionOf(question) === undefined;
@@ -81,19 +99,32 @@ function isSubjectPlace(question: Question, unit: Unit, at: number): boolean {
 }
 
 function pronounAt(unit: Unit): number {
-  return Math.max(0, unit.tokens.findIndex((it) => PRONOUNS.has(it.stem)));
+  return Math.max(
+    0,
+    unit.tokens.findIndex((it) => PRONOUNS.has(it.stem)),
+  );
 }
 
 /** Names and words that the question itself says are no answer to it. */
-function isToldBefore(question: Question, tokens: readonly Token[], token: Token, at: number): boolean {
+function isToldBefore(
+  question: Question,
+  tokens: readonly Token[],
+  token: Token,
+  at: number,
+): boolean {
   const isAsked = question.terms.some((it) => matchToken(it, token) > 0.8);
-  return isAsked || (isNameAt(tokens, at) && question.names.some((it) => isSameName(it.text, token.text)));
+  return (
+    isAsked ||
+    (isNameAt(tokens, at) && question.names.some((it) => isSameName(it.text, token.text)))
+  );
 }
 
 /** "The picture is taken by Kevin": what stands before the verb, when nothing follows. */
 function phraseBefore(question: Question, unit: Unit, verbAt: number): Token[] {
   const before = unit.tokens.slice(0, verbAt);
-  return before.filter((it, at) => !AUXILIARIES.has(it.stem) && !isToldBefore(question, before, it, at));
+  return before.filter(
+    (it, at) => !AUXILIARIES.has(it.stem) && !isToldBefore(question, before, it, at),
+  );
 }
 
 function dropEdges(tokens: readonly Token[]): Token[] {
@@ -104,7 +135,10 @@ function dropEdges(tokens: readonly Token[]): Token[] {
   return tokens.slice(start, end);
 }
 
-export function answerWhere(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerWhere(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const { head } = question;
   // "On which mountain is Julia?": the mountain is asked for, and may be named or not.
   const needed = question.terms.filter((it) => it !== head);
@@ -117,9 +151,11 @@ export function answerWhere(question: Question, scenes: readonly SceneFacts[]): 
       const place = placeIn(from, question);
       if (place === undefined) continue;
       const isHead = head !== undefined && place.some((it) => it.stem === head.stem);
-      const confidence = match.score * (0.75 + 0.25 * match.ownScore) * (rank === 0 ? 1 : 0.75) * (isHead ? 1.1 : 1);
+      const confidence =
+        match.score * (0.75 + 0.25 * match.ownScore) * (rank === 0 ? 1 : 0.75) * (isHead ? 1.1 : 1);
       const evidence = rank === 0 ? [evidenceOf(unit)] : [evidenceOf(unit), evidenceOf(from)];
-      if (confidence > (best?.confidence ?? 0)) best = candidate(textOf(place), confidence, evidence);
+      if (confidence > (best?.confidence ?? 0))
+        best = candidate(textOf(place), confidence, evidence);
       break;
     }
   }
@@ -130,29 +166,44 @@ export function answerWhere(question: Question, scenes: readonly SceneFacts[]): 
 function placeIn(unit: Unit, question: Question): Token[] | undefined {
   if (unit.region !== "sign") {
     const phrase = placePhrase(unit.tokens);
-    const isNews = phrase?.some((it) => !STOP_WORDS.has(it.stem) && !question.terms.some((term) => term.stem === it.stem && term !== question.head));
+    const isNews = phrase?.some(
+      (it) =>
+        !STOP_WORDS.has(it.stem) &&
+        !question.terms.some((term) => term.stem === it.stem && term !== question.head),
+    );
     if (phrase !== undefined && isNews === true) return phrase;
   }
-  const isPlace = unit.region !== "speech" && unit.tokens.some((it) => PLACE_NOUNS.has(it.stem)) && namesIn(unit).length === 0;
+  const isPlace =
+    unit.region !== "speech" &&
+    unit.tokens.some((it) => PLACE_NOUNS.has(it.stem)) &&
+    namesIn(unit).length === 0;
   return isPlace ? [...unit.tokens] : undefined;
 }
 
-export function answerName(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerName(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   let best: Candidate | undefined;
   for (const match of rankUnits(question, scenes)) {
     if (match.score < SCORE_MIN) continue;
     const { unit } = match;
-    const at = unit.tokens.findIndex((it) => it.stem === "call" || it.stem === "nam" || it.stem === "name");
+    const at = unit.tokens.findIndex(
+      (it) => it.stem === "call" || it.stem === "nam" || it.stem === "name",
+    );
     const last = match.places.at(-1) ?? 0;
     const called = at >= 0 ? phraseAfter(unit.tokens, at + 1).slice(0, 3) : undefined;
     const isBe = unit.tokens[last + 1]?.stem === "be";
-    const equal = isBe && unit.tokens.length - last <= 5 ? phraseAfter(unit.tokens, last + 2) : undefined;
+    const equal =
+      isBe && unit.tokens.length - last <= 5 ? phraseAfter(unit.tokens, last + 2) : undefined;
     // A caption or a sign that holds the thing's kind holds its name too: "MINT TEA HOUSE".
     const written = unit.region !== "speech" && match.ownScore >= 0.5 ? unit.tokens : undefined;
     const phrase = called ?? equal ?? written;
     if (phrase === undefined || phrase.length === 0) continue;
-    const confidence = match.score * (called !== undefined ? 1 : 0.85) * (0.7 + 0.3 * match.ownScore);
-    if (confidence > (best?.confidence ?? 0)) best = candidate(textOf(phrase), confidence, [evidenceOf(unit)]);
+    const confidence =
+      match.score * (called !== undefined ? 1 : 0.85) * (0.7 + 0.3 * match.ownScore);
+    if (confidence > (best?.confidence ?? 0))
+      best = candidate(textOf(phrase), confidence, [evidenceOf(unit)]);
   }
   return best ?? subjectOfDeed(question, scenes);
 }
@@ -162,13 +213,20 @@ function subjectOfDeed(question: Question, scenes: readonly SceneFacts[]): Candi
   const [match] = rankUnits(question, scenes);
   if (match === undefined || match.score < 0.75) return undefined;
   const name = subjectBefore(match.unit, match.places[0] ?? 0) ?? namesIn(match.unit)[0];
-  return name === undefined ? undefined : candidate(name, 0.7 * match.score, [evidenceOf(match.unit)]);
+  return name === undefined
+    ? undefined
+    : candidate(name, 0.7 * match.score, [evidenceOf(match.unit)]);
 }
 
-export function answerDay(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerDay(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   for (const { unit, score } of rankUnits(question, scenes)) {
     if (score < PLACE_SCORE_MIN) break;
-    const phrase = unit.tokens.some((it) => DAYS.has(it.stem)) ? timePhrase(unit.tokens) : undefined;
+    const phrase = unit.tokens.some((it) => DAYS.has(it.stem))
+      ? timePhrase(unit.tokens)
+      : undefined;
     if (phrase !== undefined) return candidate(textOf(phrase), score, [evidenceOf(unit)]);
   }
   return undefined;

@@ -2,7 +2,15 @@
  * Persons: who does something, who is somewhere, who is called what.
  */
 import { type Candidate, candidate, evidenceOf } from "./candidate.ts";
-import { antecedentOf, isNameAt, isSameName, namesIn, namesOfScene, subjectBefore, toName } from "./cast.ts";
+import {
+  antecedentOf,
+  isNameAt,
+  isSameName,
+  namesIn,
+  namesOfScene,
+  subjectBefore,
+  toName,
+} from "./cast.ts";
 import { PRONOUNS } from "./lexicon.ts";
 import { type Match, rankUnits } from "./match.ts";
 import type { Question } from "./question.ts";
@@ -13,7 +21,10 @@ const SCORE_MIN = 0.66;
 /** Of the terms, in the sentence itself: the scene may give the place, not the whole deed. */
 const OWN_SCORE_MIN = 0.3;
 
-export function answerWho(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+export function answerWho(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
   const asked = question.names.map((it) => it.text.replace(/['’]s$/, ""));
   let best: Candidate | undefined;
   for (const match of rankUnits(question, scenes)) {
@@ -43,13 +54,15 @@ function personOf({ unit, places }: Match, asked: readonly string[]): Named | un
   const subject = subjectBefore(unit, first);
   if (subject !== undefined && !isAsked(subject)) return { text: subject, certainty: 1 };
   const inside = namesIn(unit).filter((it) => !isAsked(it));
-  if (inside[0] !== undefined) return { text: inside.join(" and "), certainty: inside.length === 1 ? 0.95 : 0.8 };
+  if (inside[0] !== undefined)
+    return { text: inside.join(" and "), certainty: inside.length === 1 ? 0.95 : 0.8 };
   const pronoun = unit.tokens.find((it) => PRONOUNS.has(it.stem));
   const meant = pronoun === undefined ? undefined : antecedentOf(unit, pronoun.stem);
   if (meant !== undefined && !isAsked(meant)) return { text: meant, certainty: 0.9 };
   const unlisted = unlistedSubject(unit, first);
   const around = namesOfScene(unit.scene).filter((it) => !isAsked(it));
-  if (around.length > 0) return { text: around.join(" and "), certainty: around.length === 1 ? 0.85 : 0.6 };
+  if (around.length > 0)
+    return { text: around.join(" and "), certainty: around.length === 1 ? 0.85 : 0.6 };
   return unlisted === undefined ? undefined : { text: toName(unlisted), certainty: 0.6 };
 }
 
@@ -57,7 +70,9 @@ function personOf({ unit, places }: Match, asked: readonly string[]): Named | un
 function calledName(unit: Unit): string | undefined {
   const at = unit.tokens.findIndex((it) => it.stem === stemOf("called") || it.stem === "nam");
   const next = unit.tokens[at + 1];
-  return at >= 0 && next !== undefined && isNameAt(unit.tokens, at + 1) ? toName(next.text) : undefined;
+  return at >= 0 && next !== undefined && isNameAt(unit.tokens, at + 1)
+    ? toName(next.text)
+    : undefined;
 }
 
 /** A word that is no name we know, at the head of a sentence, where names stand. */
@@ -69,6 +84,10 @@ function unlistedSubject(unit: Unit, verbAt: number): string | undefined {
 
 function evidenceWith(unit: Unit, name: string): Candidate["evidence"] {
   const hasName = namesIn(unit).some((it) => name.includes(it));
-  const naming = hasName ? undefined : unit.scene.units.find((it) => it !== unit && namesIn(it).some((found) => name.includes(found)));
+  const naming = hasName
+    ? undefined
+    : unit.scene.units.find(
+        (it) => it !== unit && namesIn(it).some((found) => name.includes(found)),
+      );
   return naming === undefined ? [evidenceOf(unit)] : [evidenceOf(unit), evidenceOf(naming)];
 }

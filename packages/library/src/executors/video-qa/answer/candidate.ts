@@ -25,7 +25,9 @@ export function candidate(
   evidence: readonly Evidence[],
 ): Candidate | undefined {
   const trimmed = text.trim();
-  return trimmed === "" ? undefined : { text: trimmed, confidence: Math.min(1, confidence), evidence };
+  return trimmed === ""
+    ? undefined
+    : { text: trimmed, confidence: Math.min(1, confidence), evidence };
 }
 
 export const NOT_FOUND: Answer = { text: "not found", found: false, confidence: 0, evidence: [] };
@@ -33,7 +35,11 @@ export const NOT_FOUND: Answer = { text: "not found", found: false, confidence: 
 /** As "0:07" or "1:02:03". */
 export function formatClock(sec: number): string {
   const whole = Math.floor(sec);
-  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  const [hours, minutes, seconds] = [
+    Math.floor(whole / 3600),
+    Math.floor((whole % 3600) / 60),
+    whole % 60,
+  ];
   const tail = `${String(seconds).padStart(2, "0")}`;
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }

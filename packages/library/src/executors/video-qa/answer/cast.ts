@@ -9,11 +9,20 @@
 import type { SeenPerson } from "../values.ts";
 import { AMBIGUOUS_NAMES, GIVEN_NAMES } from "./given-names.ts";
 import {
-  AUXILIARIES, CLOTHES, COLORS, CONJUNCTIONS, DETERMINERS, PEOPLE_NOUNS, PLACE_NOUNS, PREPOSITIONS,
-  PRONOUNS, STOP_WORDS,
+  AUXILIARIES,
+  CLOTHES,
+  COLORS,
+  CONJUNCTIONS,
+  DETERMINERS,
+  PEOPLE_NOUNS,
+  PLACE_NOUNS,
+  PREPOSITIONS,
+  PRONOUNS,
+  STOP_WORDS,
 } from "./lexicon.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
-import { isNumber, similarity, stemOf, type Token } from "./words.ts";
+import { similarity } from "./sounds.ts";
+import { isNumber, stemOf, type Token } from "./words.ts";
 
 const NAME_SIMILARITY_MIN = 0.66;
 const PLACE_PREPOSITIONS = new Set(["in", "at", "on", "from", "to", "near", "of"].map(stemOf));
@@ -30,9 +39,15 @@ export function isNameAt(tokens: readonly Token[], index: number): boolean {
     if (DETERMINERS.has(previous)) return false;
     return !AMBIGUOUS_NAMES.has(lower) || !PLACE_PREPOSITIONS.has(previous) || previous === "of";
   }
-  const isWord = [STOP_WORDS, COLORS, CLOTHES, PLACE_NOUNS, PEOPLE_NOUNS, PRONOUNS, CONJUNCTIONS].some(
-    (it) => it.has(token.stem),
-  );
+  const isWord = [
+    STOP_WORDS,
+    COLORS,
+    CLOTHES,
+    PLACE_NOUNS,
+    PEOPLE_NOUNS,
+    PRONOUNS,
+    CONJUNCTIONS,
+  ].some((it) => it.has(token.stem));
   // Not in the list: only right after "is called", "named", "meet".
   if (isWord || DETERMINERS.has(previous) || PLACE_NOUNS.has(next)) return false;
   const isOfPerson = tokens.slice(0, index).some((it) => PEOPLE_NOUNS.has(it.stem));
@@ -87,7 +102,9 @@ export function antecedentOf(unit: Unit, pronoun: string): string | undefined {
 
 /** Whether a unit speaks of `name`, by name, by pronoun, or because the scene is only about it. */
 export function speaksOf(unit: Unit, name: string): number {
-  const named = unit.tokens.some((it, at) => isNameAt(unit.tokens, at) && isSameName(it.text, name));
+  const named = unit.tokens.some(
+    (it, at) => isNameAt(unit.tokens, at) && isSameName(it.text, name),
+  );
   if (named || unit.tokens.some((it) => stemOf(it.text) === stemOf(name))) return 1;
   const pronoun = unit.tokens.find((it) => PRONOUNS.has(it.stem));
   const names = namesOfScene(unit.scene);
@@ -135,7 +152,9 @@ function alignByProfile(scene: SceneFacts, sure: readonly Sighting[]): Sighting[
   const unknown = names.filter((_, index) => known[index] === undefined);
   const seen = names.flatMap((name, index) => {
     const own = known[index];
-    const person = scene.people.find((it) => own !== undefined && it.top.color === own.person.top.color);
+    const person = scene.people.find(
+      (it) => own !== undefined && it.top.color === own.person.top.color,
+    );
     return person === undefined ? [] : [{ name, person, scene, certainty: 0.7 }];
   });
   // As many strangers as names left: read from left to right, as they are told.
@@ -150,5 +169,7 @@ function alignByProfile(scene: SceneFacts, sure: readonly Sighting[]): Sighting[
 
 /** Whether a token may stand in a subject. */
 export function isNounLike(token: Token): boolean {
-  return ![DETERMINERS, PREPOSITIONS, CONJUNCTIONS, AUXILIARIES, PRONOUNS].some((it) => it.has(token.stem));
+  return ![DETERMINERS, PREPOSITIONS, CONJUNCTIONS, AUXILIARIES, PRONOUNS].some((it) =>
+    it.has(token.stem),
+  );
 }

@@ -33,5 +33,7 @@ export const GIVEN_NAMES: ReadonlySet<string> = new Set(NAMES.split(/\s+/));
 
 /** Of these, words that sentences also use for other things: a name only where one may stand. */
 export const AMBIGUOUS_NAMES: ReadonlySet<string> = new Set(
-  "april june mark will rose grace amber bill bob daisy frank iris jack jean lily mason max may miles penny ray robin ruby sandy violet dean drew gene rich art pat rob sue victor harry kelly".split(" "),
+  "april june mark will rose grace amber bill bob daisy frank iris jack jean lily mason max may miles penny ray robin ruby sandy violet dean drew gene rich art pat rob sue victor harry kelly".split(
+    " ",
+  ),
 );

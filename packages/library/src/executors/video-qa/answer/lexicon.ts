@@ -66,44 +66,64 @@ export function areSynonyms(a: string, b: string): boolean {
   return (GROUPS_BY_STEM.get(a) ?? []).some((it) => it.has(b));
 }
 
-export const STOP_WORDS = set(`a an the of in on at to for from by with and or is are was were be been being do does did
+export const STOP_WORDS =
+  set(`a an the of in on at to for from by with and or is are was were be been being do does did
   that this these those it its they them their there here he she his her him hers who whom whose what which when where
   why how i we you me us our your my as into onto up out off over under about around near next then than so not no
   can could may might will would shall should must have has had get gets got some any all both each also just very
   one's kind type sort please tell`);
 
 /** Words that a question uses about the video itself: they ask for nothing in it. */
-export const FRAME_WORDS = set(`video film clip scene picture shown show see seen appear visible watch look hear heard
+export const FRAME_WORDS =
+  set(`video film clip scene picture shown show see seen appear visible watch look hear heard
   mention mentioned narrator say said speaker talk talked told first last moment time point narration screen find found
   happen during displayed spoken voice appearing`);
 
 export const PRONOUNS = set("he she they it his her their him them");
 export const FEMALE_PRONOUNS = set("she her hers");
-export const DETERMINERS = set("a an the this that these those his her their its my our your some any one's all every each");
-export const PREPOSITIONS = set(`in on at to for from by with of under over near into onto around behind beside through
+export const DETERMINERS = set(
+  "a an the this that these those his her their its my our your some any one's all every each",
+);
+export const PREPOSITIONS =
+  set(`in on at to for from by with of under over near into onto around behind beside through
   across between above below inside outside until after before during about`);
 export const CONJUNCTIONS = set("and or but while because who which that when where then");
 export const WEAR_VERBS = set("wear dressed");
 export const HAVE_VERBS = set("carry hold have bring with");
-export const AUXILIARIES = set("is are was were be been does do did has have had can could will would may might must");
+export const AUXILIARIES = set(
+  "is are was were be been does do did has have had can could will would may might must",
+);
 
 /** Verbs that say little by themselves: "give a speech" is a speech. */
 export const LIGHT_VERBS = set("give make take do get go come be let put keep");
 
-export const PEOPLE_NOUNS = set("people persons person men women man woman friends children child guests somebody boys girls");
-export const COLORS = set(`red orange yellow green blue purple violet pink brown black white gray beige navy maroon teal
+export const PEOPLE_NOUNS = set(
+  "people persons person men women man woman friends children child guests somebody boys girls",
+);
+export const COLORS =
+  set(`red orange yellow green blue purple violet pink brown black white gray beige navy maroon teal
   turquoise lime lavender silver gold golden charcoal olive mustard crimson scarlet cream tan`);
-export const TOPS = set(`shirt sweater pullover jumper jacket blazer coat overcoat suit dress top blouse hoodie cardigan
+export const TOPS =
+  set(`shirt sweater pullover jumper jacket blazer coat overcoat suit dress top blouse hoodie cardigan
   vest robe gown uniform tshirt clothes clothing outfit`);
 export const ONE_PIECES = set("dress gown robe coat suit overcoat");
 export const BOTTOMS = set("trousers pants slacks jeans shorts skirt leggings");
 export const HATS = set("hat cap beanie helmet hood");
 export const EXTRAS = set("scarf apron tie shawl");
-export const CLOTHES = new Set([...TOPS, ...BOTTOMS, ...HATS, ...EXTRAS, ...set("shoes boots gloves glasses socks belt")]);
+export const CLOTHES = new Set([
+  ...TOPS,
+  ...BOTTOMS,
+  ...HATS,
+  ...EXTRAS,
+  ...set("shoes boots gloves glasses socks belt"),
+]);
 
 export const DAYS = set("monday tuesday wednesday thursday friday saturday sunday");
-export const MONTHS = set(`january february march april june july august september october november december`);
-export const PLACE_NOUNS = set(`street road square lake mountain mount hotel museum market beach park harbor port station
+export const MONTHS = set(
+  `january february march april june july august september october november december`,
+);
+export const PLACE_NOUNS =
+  set(`street road square lake mountain mount hotel museum market beach park harbor port station
   airport cafe restaurant village town city island bridge river forest farm hut camp bakery shop house hall office yard
   garden kitchen school church castle valley meadow summit pool room platform gate pier company center theater library`);
 
@@ -114,9 +134,24 @@ export function isClothes(token: { readonly text: string; readonly stem: string 
 
 /** Finer names and the basic colour that a question may use for them. */
 const COLOR_FAMILIES: Readonly<Record<string, string>> = {
-  navy: "blue", turquoise: "blue", teal: "green", maroon: "red", crimson: "red", scarlet: "red",
-  beige: "brown", tan: "brown", cream: "white", lime: "green", olive: "green", lavender: "purple",
-  violet: "purple", charcoal: "gray", silver: "gray", gold: "yellow", golden: "yellow", mustard: "yellow",
+  navy: "blue",
+  turquoise: "blue",
+  teal: "green",
+  maroon: "red",
+  crimson: "red",
+  scarlet: "red",
+  beige: "brown",
+  tan: "brown",
+  cream: "white",
+  lime: "green",
+  olive: "green",
+  lavender: "purple",
+  violet: "purple",
+  charcoal: "gray",
+  silver: "gray",
+  gold: "yellow",
+  golden: "yellow",
+  mustard: "yellow",
 };
 
 export function basicColor(stem: string): string {
@@ -126,5 +161,12 @@ export function basicColor(stem: string): string {
 
 /** Numbers that speech recognition writes as the word that sounds the same. */
 export const NUMBER_SOUNDS: Readonly<Record<string, string>> = {
-  for: "four", to: "two", too: "two", won: "one", ate: "eight", tan: "ten", mind: "nine", sex: "six",
+  for: "four",
+  to: "two",
+  too: "two",
+  won: "one",
+  ate: "eight",
+  tan: "ten",
+  mind: "nine",
+  sex: "six",
 };

@@ -10,7 +10,8 @@ import { AMBIGUOUS_NAMES, GIVEN_NAMES } from "./given-names.ts";
 import { areSynonyms, LIGHT_VERBS } from "./lexicon.ts";
 import type { Question } from "./question.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
-import { similarity, type Token } from "./words.ts";
+import { similarity } from "./sounds.ts";
+import { type Token } from "./words.ts";
 
 /** A word that was heard for another must sound much like it. */
 const SOUND_SIMILARITY_MIN = 0.74;
@@ -37,7 +38,8 @@ export function matchToken(term: Token, token: Token): number {
   if (areSynonyms(term.stem, token.stem)) return SYNONYM_SCORE;
   if (term.stem.length < 4 || token.stem.length < 3 || /\d/.test(term.stem + token.stem)) return 0;
   // "station" and "stations", "sell" and "seller".
-  const [short, long] = term.stem.length < token.stem.length ? [term.stem, token.stem] : [token.stem, term.stem];
+  const [short, long] =
+    term.stem.length < token.stem.length ? [term.stem, token.stem] : [token.stem, term.stem];
   if (short.length >= 4 && long.startsWith(short) && long.length - short.length <= 3) return 0.9;
   const alike = similarity(term.stem, token.stem);
   return alike >= SOUND_SIMILARITY_MIN ? 0.8 * alike : 0;

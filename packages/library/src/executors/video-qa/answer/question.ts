@@ -5,12 +5,28 @@
  */
 import { GIVEN_NAMES } from "./given-names.ts";
 import {
-  CLOTHES, COLORS, FRAME_WORDS, HAVE_VERBS, PEOPLE_NOUNS, STOP_WORDS, WEAR_VERBS,
+  CLOTHES,
+  COLORS,
+  FRAME_WORDS,
+  HAVE_VERBS,
+  PEOPLE_NOUNS,
+  STOP_WORDS,
+  WEAR_VERBS,
 } from "./lexicon.ts";
 import { stemOf, type Token, tokenize } from "./words.ts";
 
 export type QuestionKind =
-  | "who" | "wears-what" | "color" | "what" | "where" | "count-people" | "quantity" | "sign" | "name-of" | "day" | "when";
+  | "who"
+  | "wears-what"
+  | "color"
+  | "what"
+  | "where"
+  | "count-people"
+  | "quantity"
+  | "sign"
+  | "name-of"
+  | "day"
+  | "when";
 
 export interface Question {
   readonly kind: QuestionKind;
@@ -37,7 +53,9 @@ export function analyzeQuestion(text: string): Question {
   const tokens = tokenize(text);
   const stems = tokens.map((it) => it.stem);
   const names = tokens.filter((it, index) => isProper(tokens, it, index));
-  const personAt = tokens.findIndex((it) => names.includes(it) && GIVEN_NAMES.has(it.text.toLowerCase().replace(/['’]s$/, "")));
+  const personAt = tokens.findIndex(
+    (it) => names.includes(it) && GIVEN_NAMES.has(it.text.toLowerCase().replace(/['’]s$/, "")),
+  );
   const person = personAt < 0 ? owner(tokens, names) : tokens[personAt]?.text;
   const head = headOf(tokens);
   const item = tokens.find((it) => CLOTHES.has(it.stem))?.stem;
@@ -45,12 +63,20 @@ export function analyzeQuestion(text: string): Question {
   const isAboutWear =
     stems.some((it) => WEAR_VERBS.has(it)) || (item !== undefined && !stems.includes("call"));
   const isAboutVideo =
-    /\b(?:video|film|clip|narrat\w+|mention\w*|first|appear\w*|shown?|seen?|said|hear[d]?|visible|on screen)\b/i.test(text);
+    /\b(?:video|film|clip|narrat\w+|mention\w*|first|appear\w*|shown?|seen?|said|hear[d]?|visible|on screen)\b/i.test(
+      text,
+    );
   const kind = kindOf(text, { stems, isAboutWear, head });
   const terms = tokens.filter((it) => isTerm(it, kind, head));
   const plainPerson = person?.replace(/['’]s$/, "");
   return {
-    kind, tokens, terms, names, colors, isAboutWear, isAboutVideo,
+    kind,
+    tokens,
+    terms,
+    names,
+    colors,
+    isAboutWear,
+    isAboutVideo,
     ...(plainPerson === undefined ? {} : { person: plainPerson }),
     ...(item === undefined ? {} : { item }),
     ...(head === undefined ? {} : { head }),
@@ -83,39 +109,95 @@ function headOf(tokens: readonly Token[]): Token | undefined {
 
 function kindOf(
   text: string,
-  parts: { readonly stems: readonly string[]; readonly isAboutWear: boolean; readonly head: Token | undefined },
+  parts: {
+    readonly stems: readonly string[];
+    readonly isAboutWear: boolean;
+    readonly head: Token | undefined;
+  },
 ): QuestionKind {
   const { stems, isAboutWear, head } = parts;
   const lower = text.toLowerCase();
-  if (/\b(?:what|which)(?:'s)?(?: is| was)? (?:the )?colou?r|in (?:what|which) colou?r/.test(lower)) return "color";
-  if (/^(?:when|(?:at|around|until|till|by|from)? ?(?:what|which) (?:time|moment|point|second|minute))\b/.test(lower)) return "when";
+  if (/\b(?:what|which)(?:'s)?(?: is| was)? (?:the )?colou?r|in (?:what|which) colou?r/.test(lower))
+    return "color";
+  if (
+    /^(?:when|(?:at|around|until|till|by|from)? ?(?:what|which) (?:time|moment|point|second|minute))\b/.test(
+      lower,
+    )
+  )
+    return "when";
   if (/^(?:on )?(?:what|which) (?:week)?day\b/.test(lower)) return "day";
-  if (/^how many (?:people|persons|men|women|characters|figures)\b/.test(lower) && !/\bhave\b/.test(lower)) return "count-people";
-  if (/^how (?:many|much|old|long|high|tall|far|late|deep|fast|big|often|large|wide|heavy)\b/.test(lower)) return "quantity";
-  if (/^(?:where|(?:in|at|on|to|from|near) (?:what|which) (?!platform|gate|floor|number|room|line|page|day))/.test(lower)) return "where";
-  if (/\b(?:sign|board|banner|caption|poster|label|notice)\b.*\b(?:say|read|show|tell|written)|\b(?:written|says?)\b.*\b(?:sign|board|banner|caption|poster)\b|what is written/.test(lower)) return "sign";
+  if (
+    /^how many (?:people|persons|men|women|characters|figures)\b/.test(lower) &&
+    !/\bhave\b/.test(lower)
+  )
+    return "count-people";
+  if (
+    /^how (?:many|much|old|long|high|tall|far|late|deep|fast|big|often|large|wide|heavy)\b/.test(
+      lower,
+    )
+  )
+    return "quantity";
+  if (
+    /^(?:where|(?:in|at|on|to|from|near) (?:what|which) (?!platform|gate|floor|number|room|line|page|day))/.test(
+      lower,
+    )
+  )
+    return "where";
+  if (
+    /\b(?:sign|board|banner|caption|poster|label|notice)\b.*\b(?:say|read|show|tell|written)|\b(?:written|says?)\b.*\b(?:sign|board|banner|caption|poster)\b|what is written/.test(
+      lower,
+    )
+  )
+    return "sign";
   if (/\bname of the (?:man|woman|person|boy|girl|lady|guy|gentleman)\b/.test(lower)) return "who";
-  if (/\b(?:name of|called|named)\b|what(?:'s| is) .*\bname\b/.test(lower) && !lower.startsWith("who")) return "name-of";
+  if (
+    /\b(?:name of|called|named)\b|what(?:'s| is) .*\bname\b/.test(lower) &&
+    !lower.startsWith("who")
+  )
+    return "name-of";
   if (/^(?:who|whom|whose)\b|^which (?:man|woman|person|boy|girl)\b/.test(lower)) return "who";
-  if (isAboutWear && /\bwear|\bdress(?:ed)?\b|\bhave on\b|\bhas on\b/.test(lower) && /^what/.test(lower)) return "wears-what";
+  if (
+    isAboutWear &&
+    /\bwear|\bdress(?:ed)?\b|\bhave on\b|\bhas on\b/.test(lower) &&
+    lower.startsWith("what")
+  )
+    return "wears-what";
   if (/\b(?:number|limit|price)\b/.test(lower)) return "quantity";
-  if (head !== undefined && /^(?:which|on which|at which|from which|what) /.test(lower) && /^(?:platform|gate|pier|floor|line|room|stage|hall|track|bus|exit|lane|terminal|level|number)$/.test(head.text.toLowerCase())) return "quantity";
+  if (
+    head !== undefined &&
+    /^(?:which|on which|at which|from which|what) /.test(lower) &&
+    /^(?:platform|gate|pier|floor|line|room|stage|hall|track|bus|exit|lane|terminal|level|number)$/.test(
+      head.text.toLowerCase(),
+    )
+  )
+    return "quantity";
   if (stems.includes("cost")) return "quantity";
   return "what";
 }
 
 function isTerm(token: Token, kind: QuestionKind, head: Token | undefined): boolean {
-  if (STOP_WORDS.has(token.stem) || FRAME_WORDS.has(token.stem) || token.stem === "many") return false;
+  if (STOP_WORDS.has(token.stem) || FRAME_WORDS.has(token.stem) || token.stem === "many")
+    return false;
   if (KIND_WORDS.has(token.stem)) return false;
   // "a dress" is a thing, "dressed" is not.
   if (/^dress(?:es)?$/i.test(token.text)) return true;
-  if (HAVE_VERBS.has(token.stem) || WEAR_VERBS.has(token.stem)) return token.stem === "hold" && kind === "who";
+  if (HAVE_VERBS.has(token.stem) || WEAR_VERBS.has(token.stem))
+    return token.stem === "hold" && kind === "who";
   if (kind === "count-people" && PEOPLE_NOUNS.has(token.stem)) return false;
   if (kind === "who" && PEOPLE_NOUNS.has(token.stem)) return false;
   if (kind === "day" && token.stem === "day") return false;
   if (kind === "where" && token === head) return true;
-  if (kind === "sign" && /^(?:writ|read|sign|board|banner|caption|poster|label|notice)$/.test(token.stem)) return false;
-  if (kind === "quantity" && /^(?:much|many|old|long|high|tall|far|lat|late|cost|pric|price|deep|fast|big|often|limit)$/.test(token.stem)) {
+  if (
+    kind === "sign" &&
+    /^(?:writ|read|sign|board|banner|caption|poster|label|notice)$/.test(token.stem)
+  )
+    return false;
+  if (
+    kind === "quantity" &&
+    /^(?:much|many|old|long|high|tall|far|lat|late|cost|pric|price|deep|fast|big|often|limit)$/.test(
+      token.stem,
+    )
+  ) {
     return token.stem === "old" || token.stem === "limit";
   }
   return true;

@@ -2,7 +2,15 @@
  * Phrases within a unit: what follows a verb, numbers with their nouns, places.
  */
 import {
-  AUXILIARIES, COLORS, CONJUNCTIONS, DAYS, DETERMINERS, MONTHS, NUMBER_SOUNDS, PREPOSITIONS, PRONOUNS,
+  AUXILIARIES,
+  COLORS,
+  CONJUNCTIONS,
+  DAYS,
+  DETERMINERS,
+  MONTHS,
+  NUMBER_SOUNDS,
+  PREPOSITIONS,
+  PRONOUNS,
 } from "./lexicon.ts";
 import { isNumber, stemOf, type Token } from "./words.ts";
 
@@ -38,7 +46,9 @@ function endsClause(tokens: readonly Token[], at: number): boolean {
 }
 
 const COMMON_VERBS = new Set(
-  "run take read carry go sing play say cook buy sell eat drink wear hold have give make bring open close write dance swim wait walk sit stand".split(" ").map(stemOf),
+  "run take read carry go sing play say cook buy sell eat drink wear hold have give make bring open close write dance swim wait walk sit stand"
+    .split(" ")
+    .map(stemOf),
 );
 
 function looksLikeVerb(token: Token | undefined): boolean {
@@ -56,7 +66,9 @@ function trimEnd(tokens: Token[]): Token[] {
 
 /** A phrase up to its first preposition: "a brown suitcase" of "a brown suitcase on the beach". */
 export function headPhrase(tokens: readonly Token[]): Token[] {
-  const at = tokens.findIndex((it, index) => index > 0 && PREPOSITIONS.has(it.stem) && it.stem !== "of");
+  const at = tokens.findIndex(
+    (it, index) => index > 0 && PREPOSITIONS.has(it.stem) && it.stem !== "of",
+  );
   return trimEnd([...(at < 0 ? tokens : tokens.slice(0, at))]);
 }
 
@@ -79,9 +91,13 @@ export function numberSpans(tokens: readonly Token[], isSpoken: boolean): Number
     let end = at + 1;
     while (end < tokens.length && isNumber(tokens[end] as Token)) end++;
     const next = tokens[end];
-    const noun = next !== undefined && !PREPOSITIONS.has(next.stem) && !CONJUNCTIONS.has(next.stem) ? next : undefined;
+    const noun =
+      next !== undefined && !PREPOSITIONS.has(next.stem) && !CONJUNCTIONS.has(next.stem)
+        ? next
+        : undefined;
     const words = tokens.slice(at, noun === undefined ? end : end + 1);
-    const first = meant === undefined ? words : [{ text: meant, stem: stemOf(meant) }, ...words.slice(1)];
+    const first =
+      meant === undefined ? words : [{ text: meant, stem: stemOf(meant) }, ...words.slice(1)];
     spans.push({ start: at, end, tokens: first, ...(noun === undefined ? {} : { noun }) });
     at = end;
   }
@@ -101,17 +117,35 @@ function soundsLikeNumber(tokens: readonly Token[], at: number): string | undefi
 /** Days, months and clock times with the words that belong to them. */
 export function timePhrase(tokens: readonly Token[]): Token[] | undefined {
   const isTime = (it: Token): boolean =>
-    DAYS.has(it.stem) || MONTHS.has(it.stem) || /^(?:noon|midnight|morning|evening|afternoon|night|today|tomorrow|yesterday)$/.test(it.stem);
+    DAYS.has(it.stem) ||
+    MONTHS.has(it.stem) ||
+    /^(?:noon|midnight|morning|evening|afternoon|night|today|tomorrow|yesterday)$/.test(it.stem);
   const first = tokens.findIndex(
-    (it, index) => isTime(it) || (isNumber(it) && /^(?:at|from|until|till|by|before|after|past)$/.test(tokens[index - 1]?.text.toLowerCase() ?? "")),
+    (it, index) =>
+      isTime(it) ||
+      (isNumber(it) &&
+        /^(?:at|from|until|till|by|before|after|past)$/.test(
+          tokens[index - 1]?.text.toLowerCase() ?? "",
+        )),
   );
   if (first < 0) return undefined;
   let start = first;
-  while (start > 0 && /^(?:at|on|in|from|until|till|by|before|after|past|half|every|the|early|late|quarter|to)$/.test(tokens[start - 1]?.text.toLowerCase() ?? "")) start--;
+  while (
+    start > 0 &&
+    /^(?:at|on|in|from|until|till|by|before|after|past|half|every|the|early|late|quarter|to)$/.test(
+      tokens[start - 1]?.text.toLowerCase() ?? "",
+    )
+  )
+    start--;
   let end = first + 1;
   while (end < tokens.length) {
     const token = tokens[end] as Token;
-    if (!isTime(token) && !isNumber(token) && !/^(?:in|the|until|till|to|past|half|am|pm|o'clock|and|at)$/.test(token.text.toLowerCase())) break;
+    if (
+      !isTime(token) &&
+      !isNumber(token) &&
+      !/^(?:in|the|until|till|to|past|half|am|pm|o'clock|and|at)$/.test(token.text.toLowerCase())
+    )
+      break;
     end++;
   }
   return trimEnd(tokens.slice(start, end));
@@ -121,12 +155,18 @@ export function timePhrase(tokens: readonly Token[]): Token[] | undefined {
 export function placePhrase(tokens: readonly Token[], from = 0): Token[] | undefined {
   for (let at = from; at < tokens.length; at++) {
     const word = tokens[at]?.text.toLowerCase() ?? "";
-    if (!/^(?:in|at|on|to|near|by|under|into|from|around|through|across|behind|beside|over|inside|outside)$/.test(word)) continue;
+    if (
+      !/^(?:in|at|on|to|near|by|under|into|from|around|through|across|behind|beside|over|inside|outside)$/.test(
+        word,
+      )
+    )
+      continue;
     let end = at + 1;
     while (end < tokens.length && !stopsPlace(tokens, end)) end++;
     const phrase = trimEnd(tokens.slice(at, end));
     const noun = phrase.slice(1).find((it) => !DETERMINERS.has(it.stem));
-    if (noun === undefined || DAYS.has(noun.stem) || COLORS.has(noun.stem) || isNumber(noun)) continue;
+    if (noun === undefined || DAYS.has(noun.stem) || COLORS.has(noun.stem) || isNumber(noun))
+      continue;
     if (/^(?:night|morning|evening|midnight|tim|day|moment)$/.test(noun.stem)) continue;
     return phrase;
   }

@@ -10,8 +10,9 @@
  */
 import type { EvidenceSource, ScenePeople, ScreenText, SeenPerson, Transcript } from "../values.ts";
 import { GIVEN_NAMES } from "./given-names.ts";
-import { STOP_WORDS } from "./lexicon.ts";
-import { similarity, soundOf, stemOf, type Token, tokenize } from "./words.ts";
+import { CLOTHES, COLORS, DAYS, PEOPLE_NOUNS, PLACE_NOUNS, STOP_WORDS } from "./lexicon.ts";
+import { similarity, soundOf } from "./sounds.ts";
+import { stemOf, type Token, tokenize } from "./words.ts";
 
 /** One utterance or one line on the screen. */
 export interface Unit {
@@ -90,7 +91,9 @@ function findScenes(sources: Sources): SceneFacts[] {
     .map((it) => ({ ...it, units: [], people: [], peopleAtSec: it.startSec, hasPicture: false }));
 }
 
-function scenesOfSpeech(transcript: Transcript | undefined): { startSec: number; endSec: number }[] {
+function scenesOfSpeech(
+  transcript: Transcript | undefined,
+): { startSec: number; endSec: number }[] {
   const spans: { startSec: number; endSec: number }[] = [];
   for (const { startSec, endSec } of transcript?.segments ?? []) {
     const open = spans.at(-1);
@@ -130,10 +133,15 @@ function addSpeech(
   }
 }
 
+/** Words that recognisers know well are heard right: "grey" is not "Gregory". */
+function isCommon(stem: string): boolean {
+  return [STOP_WORDS, COLORS, CLOTHES, PEOPLE_NOUNS, PLACE_NOUNS, DAYS].some((it) => it.has(stem));
+}
+
 /** The word of `vocabulary` that was meant, else the word itself. */
 function mendWord(word: string, vocabulary: readonly Token[]): string {
   const stem = stemOf(word);
-  if (word.length < 3 || STOP_WORDS.has(stem)) return word;
+  if (word.length < 3 || isCommon(stem)) return word;
   if (vocabulary.some((it) => it.stem === stem)) return word;
   let best: { text: string; score: number } | undefined;
   for (const known of vocabulary) {

@@ -12,34 +12,157 @@ export interface Token {
 }
 
 const SPELLINGS: Readonly<Record<string, string>> = {
-  colour: "color", grey: "gray", harbour: "harbor", centre: "center", theatre: "theater",
-  jewellery: "jewelry", favourite: "favorite", neighbour: "neighbor", pyjamas: "pajamas",
-  moustache: "mustache", aeroplane: "airplane", tyre: "tire", metre: "meter", kilometre: "kilometer",
-  bike: "bicycle", photo: "picture", photograph: "picture", tv: "television", ok: "okay",
+  colour: "color",
+  grey: "gray",
+  harbour: "harbor",
+  centre: "center",
+  theatre: "theater",
+  jewellery: "jewelry",
+  favourite: "favorite",
+  neighbour: "neighbor",
+  pyjamas: "pajamas",
+  moustache: "mustache",
+  aeroplane: "airplane",
+  tyre: "tire",
+  metre: "meter",
+  kilometre: "kilometer",
+  bike: "bicycle",
+  photo: "picture",
+  photograph: "picture",
+  tv: "television",
+  ok: "okay",
 };
 
 const IRREGULAR: Readonly<Record<string, string>> = {
-  took: "take", taken: "take", gave: "give", given: "give", wore: "wear", worn: "wear", held: "hold",
-  went: "go", gone: "go", goes: "go", ate: "eat", eaten: "eat", sold: "sell", bought: "buy", met: "meet",
-  said: "say", told: "tell", sang: "sing", sung: "sing", ran: "run", swam: "swim", drove: "drive",
-  driven: "drive", rode: "ride", ridden: "ride", wrote: "write", written: "write", spoke: "speak",
-  spoken: "speak", brought: "bring", caught: "catch", taught: "teach", made: "make", had: "have",
-  has: "have", did: "do", does: "do", done: "do", saw: "see", seen: "see", stood: "stand", sat: "sit",
-  slept: "sleep", left: "leave", found: "find", built: "build", began: "begin", begun: "begin", won: "win",
-  lost: "lose", cost: "cost", kept: "keep", drew: "draw", drawn: "draw", drank: "drink", flew: "fly",
-  sent: "send", shown: "show", threw: "throw", grew: "grow", paid: "pay", was: "be", were: "be", is: "be",
-  are: "be", am: "be", been: "be", being: "be", men: "man", women: "woman", children: "child",
-  people: "person", feet: "foot", wives: "wife", knives: "knife", geese: "goose", mice: "mouse",
-  dress: "dress", bus: "bus", gas: "gas", glasses: "glasses", trousers: "trousers", shorts: "shorts",
-  always: "always", news: "news", this: "this", his: "his", hers: "hers", its: "its", us: "us",
-  morning: "morning", evening: "evening", during: "during", nothing: "nothing", everything: "everything",
-  something: "something", wedding: "wedding", building: "building", ring: "ring", king: "king",
-  red: "red", bed: "bed", need: "need", speed: "speed", feed: "feed", seed: "seed",
+  took: "take",
+  taken: "take",
+  gave: "give",
+  given: "give",
+  wore: "wear",
+  worn: "wear",
+  held: "hold",
+  went: "go",
+  gone: "go",
+  goes: "go",
+  ate: "eat",
+  eaten: "eat",
+  sold: "sell",
+  bought: "buy",
+  met: "meet",
+  said: "say",
+  told: "tell",
+  sang: "sing",
+  sung: "sing",
+  ran: "run",
+  swam: "swim",
+  drove: "drive",
+  driven: "drive",
+  rode: "ride",
+  ridden: "ride",
+  wrote: "write",
+  written: "write",
+  spoke: "speak",
+  spoken: "speak",
+  brought: "bring",
+  caught: "catch",
+  taught: "teach",
+  made: "make",
+  had: "have",
+  has: "have",
+  did: "do",
+  does: "do",
+  done: "do",
+  saw: "see",
+  seen: "see",
+  stood: "stand",
+  sat: "sit",
+  slept: "sleep",
+  left: "leave",
+  found: "find",
+  built: "build",
+  began: "begin",
+  begun: "begin",
+  won: "win",
+  lost: "lose",
+  cost: "cost",
+  kept: "keep",
+  drew: "draw",
+  drawn: "draw",
+  drank: "drink",
+  flew: "fly",
+  sent: "send",
+  shown: "show",
+  threw: "throw",
+  grew: "grow",
+  paid: "pay",
+  was: "be",
+  were: "be",
+  is: "be",
+  are: "be",
+  am: "be",
+  been: "be",
+  being: "be",
+  men: "man",
+  women: "woman",
+  children: "child",
+  people: "person",
+  feet: "foot",
+  wives: "wife",
+  knives: "knife",
+  geese: "goose",
+  mice: "mouse",
+  dress: "dress",
+  bus: "bus",
+  gas: "gas",
+  glasses: "glasses",
+  trousers: "trousers",
+  shorts: "shorts",
+  always: "always",
+  news: "news",
+  this: "this",
+  his: "his",
+  hers: "hers",
+  its: "its",
+  us: "us",
+  morning: "morning",
+  evening: "evening",
+  during: "during",
+  nothing: "nothing",
+  everything: "everything",
+  something: "something",
+  wedding: "wedding",
+  building: "building",
+  ring: "ring",
+  king: "king",
+  red: "red",
+  bed: "bed",
+  need: "need",
+  speed: "speed",
+  feed: "feed",
+  seed: "seed",
 };
 
 const UNITS = [
-  "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-  "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+  "zero",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+  "thirteen",
+  "fourteen",
+  "fifteen",
+  "sixteen",
+  "seventeen",
+  "eighteen",
+  "nineteen",
 ];
 const TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 const NUMBERS: ReadonlyMap<string, string> = new Map([
@@ -52,7 +175,10 @@ export function isNumber(token: Token): boolean {
 }
 
 export function stemOf(word: string): string {
-  const lower = word.toLowerCase().replace(/['’]s$|['’]$/u, "").replace(/[^\p{L}\p{N}]/gu, "");
+  const lower = word
+    .toLowerCase()
+    .replace(/['’]s$|['’]$/u, "")
+    .replace(/[^\p{L}\p{N}]/gu, "");
   const number = NUMBERS.get(lower);
   if (number !== undefined) return number;
   const spelled = SPELLINGS[lower] ?? SPELLINGS[lower.replace(/s$/, "")] ?? lower;
@@ -74,7 +200,7 @@ function dropSuffix(word: string): string {
   else if (stem.endsWith("s")) stem = stem.slice(0, -1);
   const verb = /^(.*[aeiouy].*?)(?:ing|ed)$/.exec(stem)?.[1];
   if (verb !== undefined && verb.length >= 3) {
-    stem = /([bdgklmnprt])\1$/.test(verb) && !/ll$/.test(verb) ? verb.slice(0, -1) : verb;
+    stem = /([bdgklmnprt])\1$/.test(verb) && !verb.endsWith("ll") ? verb.slice(0, -1) : verb;
   }
   return stem;
 }
@@ -82,54 +208,4 @@ function dropSuffix(word: string): string {
 export function tokenize(text: string): Token[] {
   const words = text.match(/[\p{L}\p{N}]+(?:['’.:][\p{L}\p{N}]+)*/gu) ?? [];
   return words.map((it) => ({ text: it, stem: stemOf(it) }));
-}
-
-/** How a word sounds, roughly: consonants by their kind, and whether it begins with a vowel. */
-export function soundOf(word: string): string {
-  const plain = word.toLowerCase().replace(/[^a-z]/g, "");
-  const spelled = plain
-    .replace(/^kn|^gn/, "n").replace(/^wr/, "r").replace(/ph/g, "f").replace(/igh/g, "i")
-    .replace(/ght/g, "t").replace(/gh/g, "").replace(/tch|ch|sh|ti(?=o)|ci(?=a)/g, "x").replace(/th/g, "0")
-    .replace(/ck|q|c(?![eiy])/g, "k").replace(/c/g, "s").replace(/dg|g(?=[ei])/g, "j").replace(/x(?!$)/g, "x");
-  const kinds: Readonly<Record<string, string>> = { z: "s", d: "t", b: "p", v: "f", g: "k", m: "n", j: "x" };
-  const mapped = [...spelled].map((it) => kinds[it] ?? it).join("");
-  const body = mapped.slice(1).replace(/[aeiouyhw]/g, "");
-  const first = /^[aeiouy]/.test(mapped) ? "a" : mapped.slice(0, 1);
-  return `${first}${body}`.replace(/(.)\1+/g, "$1");
-}
-
-/** How alike two words sound and look, in [0, 1]. */
-export function similarity(a: string, b: string): number {
-  const [left, right] = [a.toLowerCase(), b.toLowerCase()];
-  if (left === right) return 1;
-  const alike = 0.5 * ratioAlike(left, right) + 0.5 * ratioAlike(soundOf(left), soundOf(right));
-  // As Winkler does: recognisers get the beginning right and the end wrong.
-  return alike + PREFIX_BONUS * commonPrefix(left, right) * (1 - alike);
-}
-
-const PREFIX_BONUS = 0.05;
-const PREFIX_LENGTH_MAX = 4;
-
-function commonPrefix(a: string, b: string): number {
-  let length = 0;
-  while (length < PREFIX_LENGTH_MAX && length < a.length && a[length] === b[length]) length++;
-  return length;
-}
-
-function ratioAlike(a: string, b: string): number {
-  const longest = Math.max(a.length, b.length);
-  return longest === 0 ? 1 : 1 - editDistance(a, b) / longest;
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(swap, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    previous = row;
-  }
-  return previous[b.length] ?? 0;
 }

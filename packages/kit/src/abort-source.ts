@@ -1,5 +1,5 @@
 /** A cancellation source without platform types, so that virtual-time tests need no Node. */
-import type { AbortSignalLike } from "@murakkab/kit";
+import type { AbortSignalLike } from "./clock.ts";
 
 export class AbortSource {
   private readonly listeners = new Set<() => void>();
