@@ -90,28 +90,28 @@ describe("type-directed planner", () => {
 
   test("nothing that can look at the input: the error names what is missing", () => {
     const missing = Object.fromEntries(["scenes", "frames", "audio"].map((id) => [id, `no node runs ${id}`]));
-    expect(() => plan("who is it?", { missing })).toThrowError(/no plan leads from question, video.*no node runs/);
+    expect(() => plan("who is it?", { missing })).toThrow(/no plan leads from question, video.*no node runs/);
   });
 
   test("an input type that nothing takes is an error, not an answer without it", () => {
     const inputs = [QUESTION, { name: "file", type: "file" }];
-    expect(() => plan("who is it?", { inputs })).toThrowError(/no plan leads from question, file/);
+    expect(() => plan("who is it?", { inputs })).toThrow(/no plan leads from question, file/);
   });
 });
 
 describe("constraints", () => {
   test("a knob outside its values names knob, value and what is allowed", () => {
     const constraints = { knobs: { answer: { effort: "extreme" } } };
-    expect(() => plan("who is it?", { constraints })).toThrowError(
+    expect(() => plan("who is it?", { constraints })).toThrow(
       /knob "effort" of executor answer is "extreme", expected one of "low", "high"/,
     );
   });
 
   test("an unknown executor and an unknown name are refused", () => {
     const executor = { executors: { "speech-to-text": "whisper" } };
-    expect(() => plan("who is it?", { constraints: executor })).toThrowError(/"whisper".*expected one of speech/);
+    expect(() => plan("who is it?", { constraints: executor })).toThrow(/"whisper".*expected one of speech/);
     const nothing = { knobs: { nothing: { a: 1 } } };
-    expect(() => plan("who is it?", { constraints: nothing })).toThrowError(/"nothing" names no executor/);
+    expect(() => plan("who is it?", { constraints: nothing })).toThrow(/"nothing" names no executor/);
   });
 
   test("an allowed knob is taken", () => {
@@ -154,18 +154,18 @@ describe("named workflows", () => {
         { id: "b", capability: "text-detection", inputs: { frame: { ...source, step: "a" } } },
       ],
     });
-    expect(() => chooseExecutors({ ...base, workflow: cycle })).toThrowError(/cycle through step/);
+    expect(() => chooseExecutors({ ...base, workflow: cycle })).toThrow(/cycle through step/);
     const unknown = workflow({ output: { kind: "step", step: "nope", output: "x" } });
-    expect(() => chooseExecutors({ ...base, workflow: unknown })).toThrowError(/"nope.x", which is no output/);
+    expect(() => chooseExecutors({ ...base, workflow: unknown })).toThrow(/"nope.x", which is no output/);
     const wrong = workflow({
       steps: [{ id: "text", capability: "text-detection", inputs: { frame: { kind: "input", input: "video" } } }],
     });
-    expect(() => chooseExecutors({ ...base, workflow: wrong })).toThrowError(/gets video for its input "frame", expected frame/);
+    expect(() => chooseExecutors({ ...base, workflow: wrong })).toThrow(/gets video for its input "frame", expected frame/);
   });
 
   test("a needed step that can't run ends in an error with the reason", () => {
     const availability = allAvailable(executors, { text: "no node has the program tesseract" });
-    expect(() => chooseExecutors({ ...base, availability, workflow: workflow() })).toThrowError(
+    expect(() => chooseExecutors({ ...base, availability, workflow: workflow() })).toThrow(
       /workflow "texts" can't run: .*tesseract/,
     );
   });

@@ -4,8 +4,9 @@
  * Owns:      the tables. Functions are loaded on their first call: a worker runs one executor and
  *            must not wait for the image library of another.
  */
-import type { ExecutorFunction, OutputParser } from "./function-executor.ts";
+
 import { parseScenes } from "./executors/video-qa/parse-scenes.ts";
+import type { ExecutorFunction, OutputParser } from "./function-executor.ts";
 
 export const EXECUTOR_FUNCTIONS: Readonly<Record<string, ExecutorFunction>> = {
   "extract-frames": async (call) =>

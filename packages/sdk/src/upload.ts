@@ -34,6 +34,8 @@ export interface UploadOptions {
 
 /** Why 10 s: issuing a ticket is a lookup; longer means that no node is there. */
 const TICKET_TIMEOUT_MS = 10_000;
+/** The wire's own bound. */
+const NAME_CHARS_MAX = 255;
 
 export async function uploadFile(
   messaging: Messaging,
@@ -41,7 +43,7 @@ export async function uploadFile(
   options: UploadOptions = {},
 ): Promise<ArtifactRef> {
   const bytes = await checkFile(path);
-  const name = options.name ?? basename(path);
+  const name = shortName(options.name ?? basename(path));
   const target = await call(
     messaging,
     { subject: subjects.artifactUpload, value: { bytes, name }, schema: uploadReplySchema },
@@ -50,7 +52,8 @@ export async function uploadFile(
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     },
   );
-  const { url, ticket, node } = target;
+  const { ticket, node } = target;
+  const url = `${target.url}?name=${encodeURIComponent(name)}`;
   return postFile(createReadStream(path), {
     ...{ url, ticket, node, bytes, what: `input ${path}` },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -80,6 +83,11 @@ export async function uploadStream(
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** A name is for messages and for the guess of the media type: its end is what matters. */
+function shortName(name: string): string {
+  return name.replace(/[/\\\u0000-\u001f\u007f]/g, "_").slice(-NAME_CHARS_MAX);
 }
 
 /** Size of a file that can be uploaded, bytes. Errors: `INVALID_ARGUMENT` naming the file. */

@@ -96,7 +96,7 @@ describe("run", () => {
 
 describe("inputs", () => {
   let server: Server;
-  let received: { headers: IncomingHttpHeaders; bytes: number }[];
+  let received: { path: string | undefined; headers: IncomingHttpHeaders; bytes: number }[];
   let status: number;
   let answer: unknown;
 
@@ -108,7 +108,7 @@ describe("inputs", () => {
       let bytes = 0;
       request.on("data", (piece: Buffer) => (bytes += piece.length));
       request.on("end", () => {
-        received.push({ headers: request.headers, bytes });
+        received.push({ path: request.url, headers: request.headers, bytes });
         response.writeHead(status).end(JSON.stringify(answer));
       });
     });
@@ -135,6 +135,7 @@ describe("inputs", () => {
     ]);
     expect(received).toHaveLength(1);
     expect(received[0]).toMatchObject({
+      path: "/artifacts?name=talk.mp4",
       bytes: 5,
       headers: { authorization: "Bearer secret-ticket", "content-length": "5" },
     });

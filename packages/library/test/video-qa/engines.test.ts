@@ -45,7 +45,11 @@ function frameInput() {
   return { frame: { index: 0, atSec: 1, scene: 0, sceneStartSec: 0, sceneEndSec: 2, image } };
 }
 
-CALL;
+async function call(name: string, ...args: Parameters<typeof fakeCall>) {
+  const run = EXECUTOR_FUNCTIONS[name];
+  if (run === undefined) throw new Error(`no function ${name}`);
+  return await run(fakeCall(...args));
+}
 
 describe("extract-frames", () => {
   const knobs = { frameCount: 3, width: 160, at: "uniform" };

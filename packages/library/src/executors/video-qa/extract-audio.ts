@@ -1,9 +1,10 @@
 /**
  * The sound of a video as the speech recogniser wants it: 16 kHz, one channel, WAV.
  */
+
+import { join } from "node:path";
 import { InvalidArgumentError } from "@murakkab/kit";
 import { isArtifactRef } from "@murakkab/model";
-import { join } from "node:path";
 import type { ExecutorFunction, FunctionCall } from "../../function-executor.ts";
 import { runFfmpeg } from "./run-ffmpeg.ts";
 

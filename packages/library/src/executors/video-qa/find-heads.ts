@@ -7,7 +7,7 @@
  * a narrow one parts a face from a wall of nearly the same colour.
  */
 import { toHsv } from "./color-names.ts";
-import { colorDistance, pixelAt, type PixelBox, type Raster, type Rgb } from "./raster.ts";
+import { colorDistance, type PixelBox, pixelAt, type Raster, type Rgb } from "./raster.ts";
 
 export interface Head {
   /** Middle of the face, in pixels. */

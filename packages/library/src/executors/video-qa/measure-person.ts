@@ -10,8 +10,8 @@
 import { nameColor, toHsv } from "./color-names.ts";
 import type { Head } from "./find-heads.ts";
 import {
-  colorDistance,
   type ColorShare,
+  colorDistance,
   dominantColors,
   type PixelBox,
   pixelAt,

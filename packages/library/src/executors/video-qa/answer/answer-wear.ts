@@ -5,6 +5,7 @@
  * colours, and which persons the names of a scene are (see cast.ts).
  */
 import type { SeenColor, SeenPerson } from "../values.ts";
+import { answerWho } from "./answer-who.ts";
 import { type Candidate, candidate, evidenceOf, pictureEvidence } from "./candidate.ts";
 import {
   findSightings,
@@ -15,10 +16,9 @@ import {
   speaksOf,
   toName,
 } from "./cast.ts";
-import { answerWho } from "./answer-who.ts";
 import {
-  basicColor,
   BOTTOMS,
+  basicColor,
   CLOTHES,
   COLORS,
   EXTRAS,
@@ -29,8 +29,8 @@ import {
 } from "./lexicon.ts";
 import { matchScene, matchToken } from "./match.ts";
 import type { Question } from "./question.ts";
-import type { SceneFacts, Unit } from "./timeline.ts";
 import { headPhrase, phraseAfter, textOf } from "./spans.ts";
+import type { SceneFacts, Unit } from "./timeline.ts";
 import { stemOf } from "./words.ts";
 
 const PLACE_SCORE_MIN = 0.5;

@@ -20,8 +20,8 @@ import {
   PRONOUNS,
   STOP_WORDS,
 } from "./lexicon.ts";
-import type { SceneFacts, Unit } from "./timeline.ts";
 import { similarity } from "./sounds.ts";
+import type { SceneFacts, Unit } from "./timeline.ts";
 import { isNumber, stemOf, type Token } from "./words.ts";
 
 const NAME_SIMILARITY_MIN = 0.66;

@@ -9,8 +9,8 @@ import { isSameName, speaksOf } from "./cast.ts";
 import { AMBIGUOUS_NAMES, GIVEN_NAMES } from "./given-names.ts";
 import { areSynonyms, LIGHT_VERBS } from "./lexicon.ts";
 import type { Question } from "./question.ts";
-import type { SceneFacts, Unit } from "./timeline.ts";
 import { similarity } from "./sounds.ts";
+import type { SceneFacts, Unit } from "./timeline.ts";
 import { type Token } from "./words.ts";
 
 /** A word that was heard for another must sound much like it. */
