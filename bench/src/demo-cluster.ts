@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { type Cluster, startCluster } from "@murakkab/cli/cluster";
 import { assert } from "@murakkab/kit";
-import { type Receipt, isTerminalState } from "@murakkab/model";
+import { isTerminalState, type Receipt } from "@murakkab/model";
 import type { JobEvent } from "@murakkab/protocol";
 import type { BenchContext } from "./report.ts";
 

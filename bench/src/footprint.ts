@@ -1,12 +1,20 @@
 /** What the product costs before it does anything: install, first sign of life, an agent at rest. */
 import { execFile, spawn } from "node:child_process";
-import { cp, lstat, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { cp, lstat, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { assert } from "@murakkab/kit";
-import { ROOT, natsServerVersion, withCluster } from "./demo-cluster.ts";
-import { type Bench, type BenchContext, type Figure, bounded, describeMachine, median, round } from "./report.ts";
+import { natsServerVersion, ROOT, withCluster } from "./demo-cluster.ts";
+import {
+  type Bench,
+  type BenchContext,
+  bounded,
+  describeMachine,
+  type Figure,
+  median,
+  round,
+} from "./report.ts";
 
 const run = promisify(execFile);
 /** Long enough for twenty samples of telemetry; short enough for a bench. */
@@ -37,11 +45,16 @@ async function measureFirstLine({ say }: BenchContext): Promise<Figure> {
   const times: number[] = [];
   for (let index = 0; index < FIRST_LINE_RUNS; index += 1) {
     const startedMs = performance.now();
-    const demo = spawn(process.execPath, ["scripts/demo.mjs"], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    const demo = spawn(process.execPath, ["scripts/demo.mjs"], {
+      cwd: ROOT,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     await new Promise<void>((resolve, reject) => {
       demo.stdout.once("data", () => resolve());
       demo.stderr.once("data", () => resolve());
-      demo.once("exit", (code) => reject(new Error(`the demo ended with code ${code} before its first line`)));
+      demo.once("exit", (code) =>
+        reject(new Error(`the demo ended with code ${code} before its first line`)),
+      );
     });
     times.push((performance.now() - startedMs) / 1_000);
     demo.removeAllListeners("exit");
@@ -50,7 +63,10 @@ async function measureFirstLine({ say }: BenchContext): Promise<Figure> {
     await gone;
     say(`first line after ${round(times.at(-1) ?? 0, 2)} s`);
   }
-  return bounded({ key: "firstProgressSec", value: round(median(times), 2), unit: "s" }, { atMost: 3 });
+  return bounded(
+    { key: "firstProgressSec", value: round(median(times), 2), unit: "s" },
+    { atMost: 3 },
+  );
 }
 
 async function measureAgents({ say }: BenchContext): Promise<Figure[]> {
@@ -68,10 +84,18 @@ async function measureAgents({ say }: BenchContext): Promise<Figure[]> {
   const rssMb = await Promise.all(pids.map(rssMbOf));
   return [
     bounded(
-      { key: "agentCoreRatio", value: round(Math.max(...ratios), 4), unit: "cores", note: "the busier of two agents" },
+      {
+        key: "agentCoreRatio",
+        value: round(Math.max(...ratios), 4),
+        unit: "cores",
+        note: "the busier of two agents",
+      },
       { atMost: 0.02 },
     ),
-    bounded({ key: "agentRssMb", value: round(Math.max(...rssMb), 1), unit: "MB" }, { atMost: 120 }),
+    bounded(
+      { key: "agentRssMb", value: round(Math.max(...rssMb), 1), unit: "MB" },
+      { atMost: 120 },
+    ),
   ];
 }
 
@@ -83,7 +107,8 @@ async function agentPids(): Promise<number[]> {
     const commandLine = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
     const stat = await readFile(`/proc/${name}/stat`, "utf8").catch(() => "");
     const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-    if (commandLine.includes("node-agent/dist/main.js") && parent === process.pid) pids.push(Number(name));
+    if (commandLine.includes("node-agent/dist/main.js") && parent === process.pid)
+      pids.push(Number(name));
   }
   return pids;
 }
@@ -119,11 +144,21 @@ async function measureInstall({ say }: BenchContext): Promise<Figure[]> {
     const bytes = await bytesOf(join(directory, "node_modules"));
     return [
       bounded(
-        { key: "installMb", value: round(bytes / 1_000_000, 1), unit: "MB", note: "run-time packages and compiler, unpacked" },
+        {
+          key: "installMb",
+          value: round(bytes / 1_000_000, 1),
+          unit: "MB",
+          note: "run-time packages and compiler, unpacked",
+        },
         { atMost: 150 },
       ),
       bounded(
-        { key: "installSec", value: round(installSec, 1), unit: "s", note: "with the build; system programs present" },
+        {
+          key: "installSec",
+          value: round(installSec, 1),
+          unit: "s",
+          note: "with the build; system programs present",
+        },
         { atMost: 180 },
       ),
     ];
@@ -138,4 +173,3 @@ async function bytesOf(path: string): Promise<number> {
   const sizes = await Promise.all((await readdir(path)).map((name) => bytesOf(join(path, name))));
   return sizes.reduce((sum, size) => sum + size, 0);
 }
-

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { runBusBench } from "@murakkab/bus/bench";
-import { InvalidArgumentError, describeError } from "@murakkab/kit";
+import { describeError, InvalidArgumentError } from "@murakkab/kit";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
 import { type Bench, formatTable } from "./report.ts";
@@ -31,7 +31,9 @@ async function main(): Promise<void> {
   const name = positionals[0] ?? "";
   const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
   if (bench === undefined) {
-    throw new InvalidArgumentError(`benchmark "${name}" is not known, expected one of ${Object.keys(BENCHES).join(", ")}`);
+    throw new InvalidArgumentError(
+      `benchmark "${name}" is not known, expected one of ${Object.keys(BENCHES).join(", ")}`,
+    );
   }
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -42,11 +44,14 @@ async function main(): Promise<void> {
     signal: controller.signal,
     say: (line) => void process.stderr.write(`${line}\n`),
   });
-  process.stdout.write(`${values.json === true ? JSON.stringify(report) : formatTable(report, bench.method)}\n`);
+  process.stdout.write(
+    `${values.json === true ? JSON.stringify(report) : formatTable(report, bench.method)}\n`,
+  );
 }
 
 main().catch((error: unknown) => {
   process.stderr.write(`murakkab bench: ${describeError(error)}\n`);
-  if (process.argv.includes("--verbose") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (process.argv.includes("--verbose") && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`);
   process.exit(1);
 });

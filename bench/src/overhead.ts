@@ -6,7 +6,13 @@
  * none runs and the job is not over, one is ready and every core is free.
  */
 import type { FinishedJob } from "./demo-cluster.ts";
-import { SAMPLE_QUESTION, SAMPLE_VIDEO, natsServerVersion, runJob, withCluster } from "./demo-cluster.ts";
+import {
+  natsServerVersion,
+  runJob,
+  SAMPLE_QUESTION,
+  SAMPLE_VIDEO,
+  withCluster,
+} from "./demo-cluster.ts";
 import { type Bench, bounded, describeMachine, median, quantile, round } from "./report.ts";
 
 const RUN_COUNT = 10;
@@ -24,7 +30,9 @@ export const overheadBench: Bench = {
       for (let index = 0; index < RUN_COUNT; index += 1) {
         const finished = await runJob(cluster, job);
         runs.push(finished);
-        context.say(`run ${index + 1} of ${RUN_COUNT}: overhead ${round(overheadMs(finished), 1)} ms of ${finished.receipt.latencyMs} ms`);
+        context.say(
+          `run ${index + 1} of ${RUN_COUNT}: overhead ${round(overheadMs(finished), 1)} ms of ${finished.receipt.latencyMs} ms`,
+        );
       }
       const overheads = runs.map(overheadMs);
       return {
@@ -32,7 +40,10 @@ export const overheadBench: Bench = {
         machine: describeMachine(natsServerVersion(cluster)),
         settings: { runs: RUN_COUNT, warmUps: WARM_UP_COUNT, agents: 2, question: SAMPLE_QUESTION },
         figures: [
-          bounded({ key: "overheadMsP50", value: round(median(overheads), 1), unit: "ms" }, { atMost: 30 }),
+          bounded(
+            { key: "overheadMsP50", value: round(median(overheads), 1), unit: "ms" },
+            { atMost: 30 },
+          ),
           { key: "overheadMsMax", value: round(Math.max(...overheads), 1), unit: "ms" },
           {
             key: "coldStartMs",
@@ -40,16 +51,39 @@ export const overheadBench: Bench = {
             unit: "ms",
             note: "the same for the first job, while its model-worker processes start",
           },
-          { key: "latencyMsP50", value: round(median(runs.map((it) => it.receipt.latencyMs)), 1), unit: "ms" },
-          { key: "latencyMsP90", value: round(quantile(runs.map((it) => it.receipt.latencyMs), 0.9), 1), unit: "ms" },
-          { key: "attemptsPerJob", value: median(runs.map((it) => intervals(it).length)), unit: "count" },
+          {
+            key: "latencyMsP50",
+            value: round(median(runs.map((it) => it.receipt.latencyMs)), 1),
+            unit: "ms",
+          },
+          {
+            key: "latencyMsP90",
+            value: round(
+              quantile(
+                runs.map((it) => it.receipt.latencyMs),
+                0.9,
+              ),
+              1,
+            ),
+            unit: "ms",
+          },
+          {
+            key: "attemptsPerJob",
+            value: median(runs.map((it) => intervals(it).length)),
+            unit: "count",
+          },
         ],
       };
 
       async function runCold() {
         const artifact = await cluster.client.upload(SAMPLE_VIDEO);
-        const finished = await runJob(cluster, { description: SAMPLE_QUESTION, inputs: [artifact.artifact] });
-        context.say(`cold run: overhead ${round(overheadMs(finished), 1)} ms of ${finished.receipt.latencyMs} ms`);
+        const finished = await runJob(cluster, {
+          description: SAMPLE_QUESTION,
+          inputs: [artifact.artifact],
+        });
+        context.say(
+          `cold run: overhead ${round(overheadMs(finished), 1)} ms of ${finished.receipt.latencyMs} ms`,
+        );
         return { ref: artifact.artifact, cold: finished };
       }
     }),

@@ -86,7 +86,10 @@ export function formatTable(report: Report, method: string): string {
     Math.max(...rows.map((row) => (row[index] ?? "").length)),
   );
   const lines = rows.map((row) =>
-    row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join("  ").trimEnd(),
+    row
+      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+      .join("  ")
+      .trimEnd(),
   );
   const { cpu, cores, node, natsServer } = report.machine;
   return [

@@ -30,13 +30,19 @@ afterAll(async () => {
 });
 
 /** Runs a process to its end; its exit code and what it said. */
-async function runToEnd(program: string, args: readonly string[]): Promise<{ code: number | null; said: string }> {
+async function runToEnd(
+  program: string,
+  args: readonly string[],
+): Promise<{ code: number | null; said: string }> {
   const child = new RealProcess(
     program,
     spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] }),
   );
   await waitFor(() => child.hasExited, { what: `${program} to end`, timeoutMs: 30_000 });
-  return { code: child.exitCode, said: child.lines.filter((line) => !line.startsWith("{")).join("\n") };
+  return {
+    code: child.exitCode,
+    said: child.lines.filter((line) => !line.startsWith("{")).join("\n"),
+  };
 }
 
 test("without an agent a submission is refused with what to start", async () => {
@@ -49,21 +55,48 @@ test("without an agent a submission is refused with what to start", async () => 
 test("two agents that offer more than their host: the second is refused, both are named", async () => {
   cluster.startAgent({ node: "first", cpus: cpus().length });
   await cluster.agents.get("first")?.ready("node.ready");
-  const args = ["--nats", cluster.server.url, "--token-file", token, "--node", "second", "--cpus", "1"];
-  const { code, said } = await runToEnd(AGENT, [...args, "--memory", "512", "--data", join(directory, "second")]);
+  const args = [
+    "--nats",
+    cluster.server.url,
+    "--token-file",
+    token,
+    "--node",
+    "second",
+    "--cpus",
+    "1",
+  ];
+  const { code, said } = await runToEnd(AGENT, [
+    ...args,
+    "--memory",
+    "512",
+    "--data",
+    join(directory, "second"),
+  ]);
   expect(code).not.toBe(0);
   expect(said).toMatch(/first and second.*expected at most the host's/);
 });
 
 test("a second scheduler on the same bus refuses to start", async () => {
-  const { code, said } = await runToEnd(SCHEDULER, ["--nats", cluster.server.url, "--token-file", token]);
+  const { code, said } = await runToEnd(SCHEDULER, [
+    "--nats",
+    cluster.server.url,
+    "--token-file",
+    token,
+  ]);
   expect(code).toBe(1);
   expect(said).toMatch(/another scheduler already serves this bus/);
 });
 
 test("NATS down at start: one sentence with the address, not a stack", async () => {
   for (const program of [SCHEDULER, AGENT]) {
-    const { code, said } = await runToEnd(program, ["--nats", NOBODY, "--token-file", token, "--connect-timeout", "1"]);
+    const { code, said } = await runToEnd(program, [
+      "--nats",
+      NOBODY,
+      "--token-file",
+      token,
+      "--connect-timeout",
+      "1",
+    ]);
     expect(code).not.toBe(0);
     expect(said).toContain("127.0.0.1:9");
     expect(said).not.toMatch(/\n\s+at /);
@@ -72,7 +105,12 @@ test("NATS down at start: one sentence with the address, not a stack", async () 
 
 test("a bus on another machine without credentials is refused", async () => {
   for (const program of [SCHEDULER, AGENT]) {
-    const { code, said } = await runToEnd(program, ["--nats", "nats://bus.example:4222", "--token-file", token]);
+    const { code, said } = await runToEnd(program, [
+      "--nats",
+      "nats://bus.example:4222",
+      "--token-file",
+      token,
+    ]);
     expect(code).not.toBe(0);
     expect(said).toMatch(/credentials.*--insecure/);
   }

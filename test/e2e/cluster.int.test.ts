@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { call } from "@murakkab/bus";
 import { isRuntimeError } from "@murakkab/kit";
 import type { JobReply, Receipt } from "@murakkab/model";
-import { type JobEvent, decode, encode, subjects } from "@murakkab/protocol";
+import { decode, encode, type JobEvent, subjects } from "@murakkab/protocol";
 import { RealCluster, waitFor } from "@murakkab/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -46,10 +46,15 @@ async function runTask(
   return cluster.wait(reply.jobId);
 }
 
-async function refusal(body: unknown): Promise<{ code: string; message: string; field: string | undefined }> {
+async function refusal(
+  body: unknown,
+): Promise<{ code: string; message: string; field: string | undefined }> {
   try {
     const value = { subject: subjects.jobSubmit, value: body };
-    const reply = await call<JobReply>(cluster.bus.messaging, value, { timeoutMs: 30_000, encoding: "json" });
+    const reply = await call<JobReply>(cluster.bus.messaging, value, {
+      timeoutMs: 30_000,
+      encoding: "json",
+    });
     throw new Error(`was accepted: ${JSON.stringify(reply)}`);
   } catch (error) {
     if (!isRuntimeError(error)) throw error;
@@ -72,7 +77,10 @@ describe("a job", () => {
   test("events are numbered from 1 without a gap and kept", async () => {
     const receipt = await runTask("line sorting please");
     const request = { subject: subjects.jobEvents(receipt.jobId), value: { after: 0 } };
-    const { events } = await call<{ events: JobEvent[] }>(cluster.bus.messaging, request, { timeoutMs: 5_000, encoding: "json" });
+    const { events } = await call<{ events: JobEvent[] }>(cluster.bus.messaging, request, {
+      timeoutMs: 5_000,
+      encoding: "json",
+    });
     expect(events.map((event) => event.number)).toEqual(events.map((_event, index) => index + 1));
     expect(events[0]?.event).toBe("accepted");
     expect(events.at(-1)?.event).toBe("succeeded");
@@ -86,7 +94,10 @@ describe("a job", () => {
     const own = { jobId: UUID, description: "line sorting", inputs: ["lines.txt"] };
     expect(await cluster.submit(own)).toMatchObject({ jobId: UUID });
     expect(await cluster.submit(own)).toMatchObject({ jobId: UUID });
-    expect(await refusal({ ...own, description: "slow copying" })).toMatchObject({ code: "JOB_ID_TAKEN", field: "jobId" });
+    expect(await refusal({ ...own, description: "slow copying" })).toMatchObject({
+      code: "JOB_ID_TAKEN",
+      field: "jobId",
+    });
   });
 
   test("an inline workflow runs, and its plan can be had without running", async () => {
@@ -94,19 +105,35 @@ describe("a job", () => {
       name: "two-steps",
       inputs: { file: "file" },
       steps: [
-        { id: "sort", capability: "line-sorting", inputs: { file: { kind: "input", input: "file" } } },
+        {
+          id: "sort",
+          capability: "line-sorting",
+          inputs: { file: { kind: "input", input: "file" } },
+        },
       ],
       output: { kind: "step", step: "sort", output: "result" },
     };
     const body = { workflow, inputs: ["lines.txt"] };
-    const plan = await call<JobReply>(cluster.bus.messaging, { subject: subjects.jobPlan, value: body }, { timeoutMs: 10_000 });
-    expect(plan).toMatchObject({ plan: { workflow: "two-steps", steps: [{ executor: "sort-lines" }] } });
+    const plan = await call<JobReply>(
+      cluster.bus.messaging,
+      { subject: subjects.jobPlan, value: body },
+      { timeoutMs: 10_000 },
+    );
+    expect(plan).toMatchObject({
+      plan: { workflow: "two-steps", steps: [{ executor: "sort-lines" }] },
+    });
     const reply = await cluster.submit(body);
-    expect(await cluster.wait((reply as { jobId: string }).jobId)).toMatchObject({ state: "succeeded" });
+    expect(await cluster.wait((reply as { jobId: string }).jobId)).toMatchObject({
+      state: "succeeded",
+    });
   });
 
   test("an slo that nothing steers by yet is noted, and judged by the outcome", async () => {
-    const reply = await cluster.submit({ description: "line sorting", inputs: ["lines.txt"], slo: "cost<$2,latency<1ms,quality>=0.5" });
+    const reply = await cluster.submit({
+      description: "line sorting",
+      inputs: ["lines.txt"],
+      slo: "cost<$2,latency<1ms,quality>=0.5",
+    });
     expect(reply).toMatchObject({ notes: [expect.stringContaining("slo")] });
     const receipt = await cluster.wait((reply as { jobId: string }).jobId);
     expect(receipt.sloMet).toEqual({ cost: true, latency: false, quality: null });
@@ -115,21 +142,89 @@ describe("a job", () => {
 
 describe("refused submissions name field, value and what was expected", () => {
   const cases: readonly [string, unknown, { code: string; field?: string; says: RegExp }][] = [
-    ["nothing asked", { inputs: [] }, { code: "INVALID_ARGUMENT", says: /at least one of description and workflow/ }],
-    ["empty question", { description: "  ", inputs: [] }, { code: "INVALID_ARGUMENT", field: "description", says: /at least one character/ }],
-    ["unknown field", { description: "x", inputs: [], colour: "red" }, { code: "INVALID_ARGUMENT", field: "colour", says: /unknown field "colour"/ }],
-    ["unknown workflow", { workflow: "nope", inputs: [] }, { code: "INVALID_ARGUMENT", field: "workflow", says: /"nope" is not known, expected one of: / }],
-    ["unknown objective", { description: "x", objective: "speed" }, { code: "INVALID_ARGUMENT", field: "objective", says: /"speed".*cost, energy/ }],
-    ["bad slo", { description: "x", slo: "cost<2 bananas" }, { code: "INVALID_ARGUMENT", field: "slo", says: /character 1 .*dollars/ }],
-    ["knob outside its values", { description: "slow copying", inputs: ["lines.txt"], constraints: { knobs: { "slow-copy": { delayMs: 7 } } } }, { code: "INVALID_ARGUMENT", says: /delayMs.* is 7, expected one of 100, 1500, 20000/ }],
-    ["missing file", { description: "line sorting", inputs: ["nothing.txt"] }, { code: "INVALID_ARGUMENT", field: "inputs.0", says: /nothing\.txt/ }],
-    ["empty file", { description: "line sorting", inputs: ["empty.txt"] }, { code: "INVALID_ARGUMENT", field: "inputs.0", says: /empty/ }],
-    ["text named mp4", { description: "who is it?", inputs: ["words.mp4"] }, { code: "INVALID_ARGUMENT", says: /words\.mp4.*expected a video/ }],
-    ["path outside the roots", { description: "line sorting", inputs: ["/etc/hostname"] }, { code: "INVALID_ARGUMENT", field: "inputs.0", says: /outside/ }],
-    ["link out of the roots", { description: "line sorting", inputs: ["outside/link"] }, { code: "INVALID_ARGUMENT", field: "inputs.0", says: /outside/ }],
-    ["private address", { description: "line sorting", inputs: ["http://127.0.0.1:1/x"] }, { code: "INVALID_ARGUMENT", field: "inputs.0", says: /127\.0\.0\.1/ }],
-    ["unknown artifact", { description: "line sorting", inputs: [`artifact://sha256/${"0".repeat(64)}`] }, { code: "NOT_FOUND", field: "inputs.0", says: /held by no node/ }],
-    ["program that no node has", { description: "absent working", inputs: ["lines.txt"] }, { code: "NO_PLAN", says: /program-that-nobody-has/ }],
+    [
+      "nothing asked",
+      { inputs: [] },
+      { code: "INVALID_ARGUMENT", says: /at least one of description and workflow/ },
+    ],
+    [
+      "empty question",
+      { description: "  ", inputs: [] },
+      { code: "INVALID_ARGUMENT", field: "description", says: /at least one character/ },
+    ],
+    [
+      "unknown field",
+      { description: "x", inputs: [], colour: "red" },
+      { code: "INVALID_ARGUMENT", field: "colour", says: /unknown field "colour"/ },
+    ],
+    [
+      "unknown workflow",
+      { workflow: "nope", inputs: [] },
+      {
+        code: "INVALID_ARGUMENT",
+        field: "workflow",
+        says: /"nope" is not known, expected one of: /,
+      },
+    ],
+    [
+      "unknown objective",
+      { description: "x", objective: "speed" },
+      { code: "INVALID_ARGUMENT", field: "objective", says: /"speed".*cost, energy/ },
+    ],
+    [
+      "bad slo",
+      { description: "x", slo: "cost<2 bananas" },
+      { code: "INVALID_ARGUMENT", field: "slo", says: /character 1 .*dollars/ },
+    ],
+    [
+      "knob outside its values",
+      {
+        description: "slow copying",
+        inputs: ["lines.txt"],
+        constraints: { knobs: { "slow-copy": { delayMs: 7 } } },
+      },
+      { code: "INVALID_ARGUMENT", says: /delayMs.* is 7, expected one of 100, 1500, 20000/ },
+    ],
+    [
+      "missing file",
+      { description: "line sorting", inputs: ["nothing.txt"] },
+      { code: "INVALID_ARGUMENT", field: "inputs.0", says: /nothing\.txt/ },
+    ],
+    [
+      "empty file",
+      { description: "line sorting", inputs: ["empty.txt"] },
+      { code: "INVALID_ARGUMENT", field: "inputs.0", says: /empty/ },
+    ],
+    [
+      "text named mp4",
+      { description: "who is it?", inputs: ["words.mp4"] },
+      { code: "INVALID_ARGUMENT", says: /words\.mp4.*expected a video/ },
+    ],
+    [
+      "path outside the roots",
+      { description: "line sorting", inputs: ["/etc/hostname"] },
+      { code: "INVALID_ARGUMENT", field: "inputs.0", says: /outside/ },
+    ],
+    [
+      "link out of the roots",
+      { description: "line sorting", inputs: ["outside/link"] },
+      { code: "INVALID_ARGUMENT", field: "inputs.0", says: /outside/ },
+    ],
+    [
+      "private address",
+      { description: "line sorting", inputs: ["http://127.0.0.1:1/x"] },
+      { code: "INVALID_ARGUMENT", field: "inputs.0", says: /127\.0\.0\.1/ },
+    ],
+    [
+      "unknown artifact",
+      { description: "line sorting", inputs: [`artifact://sha256/${"0".repeat(64)}`] },
+      { code: "NOT_FOUND", field: "inputs.0", says: /held by no node/ },
+    ],
+    [
+      "program that no node has",
+      { description: "absent working", inputs: ["lines.txt"] },
+      { code: "NO_PLAN", says: /program-that-nobody-has/ },
+    ],
   ];
   test.each(cases)("%s", async (_name, body, expected) => {
     const told = await refusal(body);
@@ -141,10 +236,17 @@ describe("refused submissions name field, value and what was expected", () => {
   test("JSON that is none, and a message over the limit", async () => {
     const { messaging } = cluster.bus;
     const headers = { "Content-Type": "application/json" };
-    const reply = await messaging.request(subjects.jobSubmit, new TextEncoder().encode("{oops"), { timeoutMs: 5_000, headers });
-    expect(decode(reply.data, reply.headers).value).toMatchObject({ error: { code: "INVALID_ARGUMENT", message: expect.stringContaining("not valid JSON") } });
+    const reply = await messaging.request(subjects.jobSubmit, new TextEncoder().encode("{oops"), {
+      timeoutMs: 5_000,
+      headers,
+    });
+    expect(decode(reply.data, reply.headers).value).toMatchObject({
+      error: { code: "INVALID_ARGUMENT", message: expect.stringContaining("not valid JSON") },
+    });
     const huge = encode({ description: "x".repeat(2_000_000) }, "json");
-    await expect(messaging.request(subjects.jobSubmit, huge, { timeoutMs: 5_000 })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    await expect(
+      messaging.request(subjects.jobSubmit, huge, { timeoutMs: 5_000 }),
+    ).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   });
 });
 
@@ -181,24 +283,32 @@ describe("losses in mid-job", () => {
     constraints: { knobs: { "slow-copy": { delayMs } } },
   });
   let counter = 1;
-  const nextId = () => `0b7f3f0e-6c43-4f0e-9a52-3a1c5f1f6b${String((counter += 1)).padStart(2, "0")}`;
+  const nextId = () =>
+    `0b7f3f0e-6c43-4f0e-9a52-3a1c5f1f6b${String((counter += 1)).padStart(2, "0")}`;
 
   test("cancel ends the program and the job", async () => {
     const jobId = nextId();
     const started = cluster.nextEvent(jobId, "attempt-started");
     await cluster.submit(slow(20_000, jobId));
     const instance = String((await started).data["instance"]);
-    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length >= 1, { what: "the program to run" });
+    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length >= 1, {
+      what: "the program to run",
+    });
     const request = { subject: subjects.jobCancel(jobId), value: null };
     const receipt = await call<Receipt>(cluster.bus.messaging, request, { timeoutMs: 10_000 });
     expect(receipt).toMatchObject({ state: "cancelled", error: { code: "CANCELLED" } });
-    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length <= 1, { what: "the program to be gone" });
+    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length <= 1, {
+      what: "the program to be gone",
+    });
   });
 
   test("a deadline ends the job", async () => {
     const jobId = nextId();
     await cluster.submit({ ...slow(20_000, jobId), deadlineMs: 500 });
-    expect(await cluster.wait(jobId)).toMatchObject({ state: "failed", error: { code: "DEADLINE_EXCEEDED" } });
+    expect(await cluster.wait(jobId)).toMatchObject({
+      state: "failed",
+      error: { code: "DEADLINE_EXCEEDED" },
+    });
   });
 
   test("kill -9 of the worker: the answer comes with two attempts, nothing is left behind", async () => {
@@ -206,12 +316,16 @@ describe("losses in mid-job", () => {
     const started = cluster.nextEvent(jobId, "attempt-started");
     await cluster.submit(slow(1_500, jobId));
     const instance = String((await started).data["instance"]);
-    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length >= 2, { what: "worker and program" });
+    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length >= 2, {
+      what: "worker and program",
+    });
     const pids = await cluster.pidsOfInstance(instance);
     process.kill(Math.min(...pids), "SIGKILL");
     const receipt = await cluster.wait(jobId);
     expect(receipt).toMatchObject({ state: "succeeded", steps: [{ attempts: 2 }] });
-    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length === 0, { what: "all of the dead instance to be gone" });
+    await waitFor(async () => (await cluster.pidsOfInstance(instance)).length === 0, {
+      what: "all of the dead instance to be gone",
+    });
   });
 
   test("nats-server goes away and comes back: the job still answers", async () => {
@@ -223,7 +337,9 @@ describe("losses in mid-job", () => {
     await waitFor(
       async () => {
         const request = { subject: subjects.jobGet(jobId), value: null };
-        const status = await call<Receipt>(cluster.bus.messaging, request, { timeoutMs: 1_000 }).catch(() => null);
+        const status = await call<Receipt>(cluster.bus.messaging, request, {
+          timeoutMs: 1_000,
+        }).catch(() => null);
         return status?.state === "succeeded";
       },
       { what: "the job to succeed", timeoutMs: 30_000 },
@@ -239,7 +355,9 @@ describe("losses in mid-job", () => {
     const receipt = await cluster.wait(jobId);
     expect(receipt).toMatchObject({ state: "succeeded" });
     const request = { subject: subjects.jobEvents(jobId), value: { after: 0 } };
-    const { events } = await call<{ events: JobEvent[] }>(cluster.bus.messaging, request, { timeoutMs: 5_000 });
+    const { events } = await call<{ events: JobEvent[] }>(cluster.bus.messaging, request, {
+      timeoutMs: 5_000,
+    });
     expect(events.map((event) => event.number)).toEqual(events.map((_event, index) => index + 1));
     expect(events.filter((event) => event.event === "succeeded")).toHaveLength(1);
   });
@@ -250,7 +368,13 @@ describe("losses in mid-job", () => {
     const workflow = {
       name: "echo",
       inputs: { question: "question" },
-      steps: [{ id: "echo", capability: "slow-echoing", inputs: { question: { kind: "input", input: "question" } } }],
+      steps: [
+        {
+          id: "echo",
+          capability: "slow-echoing",
+          inputs: { question: { kind: "input", input: "question" } },
+        },
+      ],
       output: { kind: "step", step: "echo", output: "result" },
     };
     const started = cluster.nextEvent(jobId, "attempt-started");

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { call } from "@murakkab/bus";
-import { type JobReply, type Receipt, isTerminalState } from "@murakkab/model";
+import { isTerminalState, type JobReply, type Receipt } from "@murakkab/model";
 import { subjects } from "@murakkab/protocol";
 import { RealCluster } from "@murakkab/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -44,7 +44,11 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-async function ask(description: string, input: string, more = {}): Promise<{ reply: JobReply; receipt: Receipt }> {
+async function ask(
+  description: string,
+  input: string,
+  more = {},
+): Promise<{ reply: JobReply; receipt: Receipt }> {
   const reply = await cluster.submit({ description, inputs: [input], ...more });
   if (!("jobId" in reply)) throw new Error(JSON.stringify(reply));
   const receipt = await cluster.wait(reply.jobId);
@@ -54,14 +58,20 @@ async function ask(description: string, input: string, more = {}): Promise<{ rep
 
 test("the question of the demo is answered with evidence from the video", async () => {
   const { receipt } = await ask(WHO, "clip.mp4");
-  expect(receipt).toMatchObject({ state: "succeeded", answer: "Anna", energyProvenance: "modelled" });
+  expect(receipt).toMatchObject({
+    state: "succeeded",
+    answer: "Anna",
+    energyProvenance: "modelled",
+  });
   expect(receipt.evidence[0]?.atSec).toBeLessThan(12);
   expect(receipt.costUsd).toBeGreaterThan(0);
   for (const step of receipt.steps) {
     expect(["n1", "n2"]).toContain(step.node);
     expect(step.cpuSec).not.toBeNull();
   }
-  expect(receipt.steps.find((step) => step.capability === "text-detection")?.items).toBeGreaterThan(1);
+  expect(receipt.steps.find((step) => step.capability === "text-detection")?.items).toBeGreaterThan(
+    1,
+  );
 });
 
 test("the library's workflow gives the same by name", async () => {
@@ -79,7 +89,11 @@ test("a video without sound is answered from its pictures, and the reply says wh
   const { reply, receipt } = await ask("Who is wearing the red dress?", "silent.mp4");
   expect(JSON.stringify(reply)).toContain("has no sound");
   if (receipt.state === "succeeded") expect(receipt.answer).toMatch(/\w/);
-  else expect(receipt.error).toMatchObject({ code: "INPUT_INCOMPLETE", message: expect.stringContaining("has no sound") });
+  else
+    expect(receipt.error).toMatchObject({
+      code: "INPUT_INCOMPLETE",
+      message: expect.stringContaining("has no sound"),
+    });
   expect(receipt.steps.map((step) => step.capability)).not.toContain("speech-to-text");
 });
 
@@ -106,7 +120,9 @@ test("a question that the video cannot answer is answered with: not found", asyn
 test("services answer on $SRV.PING", async () => {
   const names = new Set<string>();
   const { messaging } = cluster.bus;
-  const reply = await messaging.request("$SRV.PING.murakkab-scheduler", new Uint8Array(), { timeoutMs: 2_000 });
+  const reply = await messaging.request("$SRV.PING.murakkab-scheduler", new Uint8Array(), {
+    timeoutMs: 2_000,
+  });
   names.add(String((JSON.parse(new TextDecoder().decode(reply.data)) as { name: string }).name));
   expect(names).toContain("murakkab-scheduler");
   const library = await call<{ executors: { id: string; unavailable: string | null }[] }>(

@@ -16,14 +16,22 @@ const ENGINES = {
   frames: { runMs: 150, outputs: () => ({ frames: [{ atSec: 1 }, { atSec: 2 }, { atSec: 3 }] }) },
   audio: {
     runMs: 50,
-    outputs: () => ({ audio: { artifact: `artifact://sha256/${"a".repeat(64)}`, bytes: 1, mediaType: "audio/wav" } }),
+    outputs: () => ({
+      audio: { artifact: `artifact://sha256/${"a".repeat(64)}`, bytes: 1, mediaType: "audio/wav" },
+    }),
   },
   speech: { runMs: 900, outputs: () => ({ transcript: { words: [] } }) },
   text: { runMs: 130, outputs: () => ({ text: { lines: ["Anna"] } }) },
   people: { runMs: 40, outputs: () => ({ people: { people: [] } }) },
   answer: {
     runMs: 5,
-    outputs: () => ({ answer: { text: "Anna", found: true, evidence: [{ source: "screen-text", atSec: 2, text: "Anna" }] } }),
+    outputs: () => ({
+      answer: {
+        text: "Anna",
+        found: true,
+        evidence: [{ source: "screen-text", atSec: 2, text: "Anna" }],
+      },
+    }),
   },
 };
 
@@ -40,7 +48,10 @@ interface History {
   readonly receipt: Receipt;
 }
 
-async function playJob(seed: string, disturb?: (fleet: SimFleet, event: JobEvent) => void): Promise<History> {
+async function playJob(
+  seed: string,
+  disturb?: (fleet: SimFleet, event: JobEvent) => void,
+): Promise<History> {
   // The simulated speech engine never opens its audio, so the reference needs no bytes behind it.
   const executors = videoExecutors().map((entry) =>
     entry.id === "speech" ? { ...entry, inputs: { audio: { type: "audio" } } } : entry,
@@ -58,7 +69,11 @@ async function playJob(seed: string, disturb?: (fleet: SimFleet, event: JobEvent
   });
   const submission = { jobId: JOB_ID, description: "Who is it?", inputs: ["clip.mp4"] };
   return fleet.run(async () => {
-    const reply = await call<JobReply>(messaging, { subject: subjects.jobSubmit, value: submission }, { timeoutMs: 60_000 });
+    const reply = await call<JobReply>(
+      messaging,
+      { subject: subjects.jobSubmit, value: submission },
+      { timeoutMs: 60_000 },
+    );
     expect(reply).toMatchObject({ decision: "accepted", jobId: JOB_ID });
     const wait = { subject: subjects.jobWait(JOB_ID), value: { timeoutMs: 60_000 } };
     const receipt = await call<Receipt>(messaging, wait, { timeoutMs: 61_000 });
@@ -73,7 +88,11 @@ describe("a whole job under virtual time", () => {
   test("answers with evidence, a bill and one place per step", async () => {
     const { receipt, events } = await playJob("one");
     expect(receipt.error).toBeUndefined();
-    expect(receipt).toMatchObject({ state: "succeeded", answer: "Anna", workflow: "type-directed" });
+    expect(receipt).toMatchObject({
+      state: "succeeded",
+      answer: "Anna",
+      workflow: "type-directed",
+    });
     expect(receipt.evidence[0]).toMatchObject({ atSec: 2 });
     expect(receipt.costUsd).toBeGreaterThan(0);
     expect(receipt.energyWh).toBeGreaterThan(0);
@@ -83,7 +102,9 @@ describe("a whole job under virtual time", () => {
       expect(["n1", "n2"]).toContain(step.node);
     }
     expect(events.map((event) => event.number)).toEqual(events.map((_event, index) => index + 1));
-    expect(events.filter((event) => ["succeeded", "failed", "cancelled"].includes(event.event))).toHaveLength(1);
+    expect(
+      events.filter((event) => ["succeeded", "failed", "cancelled"].includes(event.event)),
+    ).toHaveLength(1);
   });
 
   test("the same seed gives the same event log, byte for byte; another seed another one", async () => {

@@ -14,10 +14,10 @@ import {
   AbortSource,
   CancelledError,
   DeadlineExceededError,
-  MailboxFullError,
-  UnavailableError,
   deadlineAfter,
   isRuntimeError,
+  MailboxFullError,
+  UnavailableError,
 } from "@murakkab/kit";
 import type { ActorAddress, ActorOptions, Behaviour, MessageContext } from "./actor.ts";
 import type { LifecycleEffect, LifecycleEvent, LifecycleState } from "./lifecycle.ts";
@@ -46,7 +46,12 @@ interface InFlight {
   readonly finish: (result: { readonly value?: unknown; readonly error?: unknown }) => void;
 }
 
-const DEFAULTS = { mailboxCapacity: 1_024, concurrency: 1, restartsMax: 3, restartWindowMs: 60_000 };
+const DEFAULTS = {
+  mailboxCapacity: 1_024,
+  concurrency: 1,
+  restartsMax: 3,
+  restartWindowMs: 60_000,
+};
 
 export class Activation {
   readonly address: ActorAddress;

@@ -5,17 +5,18 @@
  * Does not:  place actors or remember them after a loss: that is the scheduler's and the
  *            journal's.
  */
+
+import type { BusMessage, Messaging, Subscription } from "@murakkab/bus";
+import { call, STREAM_END_HEADER } from "@murakkab/bus";
 import type { Clock, Logger, Random } from "@murakkab/kit";
 import {
-  CancelledError,
-  InvalidArgumentError,
   assert,
+  CancelledError,
   fromWireError,
+  InvalidArgumentError,
   isRuntimeError,
   toWireError,
 } from "@murakkab/kit";
-import type { BusMessage, Messaging, Subscription } from "@murakkab/bus";
-import { STREAM_END_HEADER, call } from "@murakkab/bus";
 import type { Envelope } from "@murakkab/protocol";
 import {
   contentHeaders,

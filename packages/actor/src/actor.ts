@@ -1,8 +1,9 @@
 /**
  * What an actor is, and how one talks to it. The runtime is in actor-system.ts.
  */
-import type { AbortSignalLike, Clock, Logger, Random } from "@murakkab/kit";
+
 import type { Messaging } from "@murakkab/bus";
+import type { AbortSignalLike, Clock, Logger, Random } from "@murakkab/kit";
 
 /** Type and key. The subject of an address does not change when its actor moves. */
 export interface ActorAddress {

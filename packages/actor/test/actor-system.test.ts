@@ -4,7 +4,13 @@
  */
 import { ActorSystem, type Behaviour, type MessageContext } from "@murakkab/actor";
 import { MemoryBroker } from "@murakkab/bus";
-import { InvalidArgumentError, SILENT_LOGGER, delay, isRuntimeError, seededRandom } from "@murakkab/kit";
+import {
+  delay,
+  InvalidArgumentError,
+  isRuntimeError,
+  SILENT_LOGGER,
+  seededRandom,
+} from "@murakkab/kit";
 import { VirtualClock } from "@murakkab/testkit";
 import { beforeEach, describe, expect, test } from "vitest";
 
@@ -46,23 +52,35 @@ function behaviour(handle: Behaviour["handle"]): () => Behaviour {
 
 describe("ask", () => {
   test("answers; an error keeps its code; nobody there is told at once", async () => {
-    there.spawn(ADDRESS, behaviour(async (message) => {
-      if (message === "bad") throw new InvalidArgumentError("bad is not good");
-      return { echo: message };
-    }));
-    expect(await outcome(here.ask(ADDRESS, "hi", { deadlineMs: 100 }))).toEqual({ value: { echo: "hi" } });
-    expect(await outcome(here.ask(ADDRESS, "bad", { deadlineMs: 100 }))).toEqual({ code: "INVALID_ARGUMENT" });
+    there.spawn(
+      ADDRESS,
+      behaviour(async (message) => {
+        if (message === "bad") throw new InvalidArgumentError("bad is not good");
+        return { echo: message };
+      }),
+    );
+    expect(await outcome(here.ask(ADDRESS, "hi", { deadlineMs: 100 }))).toEqual({
+      value: { echo: "hi" },
+    });
+    expect(await outcome(here.ask(ADDRESS, "bad", { deadlineMs: 100 }))).toEqual({
+      code: "INVALID_ARGUMENT",
+    });
     const startedMs = clock.monotonicMs();
-    expect(await outcome(here.ask({ type: "worker", key: "nobody" }, "hi", { deadlineMs: 60_000 }))).toEqual({ code: "NO_RESPONDERS" });
+    expect(
+      await outcome(here.ask({ type: "worker", key: "nobody" }, "hi", { deadlineMs: 60_000 })),
+    ).toEqual({ code: "NO_RESPONDERS" });
     expect(clock.monotonicMs() - startedMs).toBeLessThan(10);
   });
 
   test("a deadline ends the work and tells the sender; a waiting message past it is not handled", async () => {
     const handled: unknown[] = [];
-    there.spawn(ADDRESS, behaviour(async (message, context: MessageContext) => {
-      handled.push(message);
-      await delay(clock, 1_000, context.signal);
-    }));
+    there.spawn(
+      ADDRESS,
+      behaviour(async (message, context: MessageContext) => {
+        handled.push(message);
+        await delay(clock, 1_000, context.signal);
+      }),
+    );
     const first = outcome(here.ask(ADDRESS, "slow", { deadlineMs: 200 }));
     const second = outcome(here.ask(ADDRESS, "waits", { deadlineMs: 100 }));
     expect(await second).toEqual({ code: "DEADLINE_EXCEEDED" });
@@ -72,14 +90,17 @@ describe("ask", () => {
 
   test("cancel reaches the handler, and a waiting message is taken out", async () => {
     const reasons: unknown[] = [];
-    there.spawn(ADDRESS, behaviour(async (_message, context) => {
-      try {
-        await delay(clock, 10_000, context.signal);
-      } catch (error) {
-        reasons.push(isRuntimeError(error) ? error.code : error);
-        throw error;
-      }
-    }));
+    there.spawn(
+      ADDRESS,
+      behaviour(async (_message, context) => {
+        try {
+          await delay(clock, 10_000, context.signal);
+        } catch (error) {
+          reasons.push(isRuntimeError(error) ? error.code : error);
+          throw error;
+        }
+      }),
+    );
     const controllers = [new AbortController(), new AbortController()];
     clock.after(50, () => controllers[1]?.abort());
     clock.after(60, () => controllers[0]?.abort());
@@ -92,10 +113,14 @@ describe("ask", () => {
   });
 
   test("a full mailbox is an error to the sender, never silence", async () => {
-    there.spawn(ADDRESS, behaviour(async (message) => {
-      await delay(clock, 100);
-      return message;
-    }), { mailboxCapacity: 2 });
+    there.spawn(
+      ADDRESS,
+      behaviour(async (message) => {
+        await delay(clock, 100);
+        return message;
+      }),
+      { mailboxCapacity: 2 },
+    );
     const asks = [1, 2, 3, 4, 5].map((n) => outcome(here.ask(ADDRESS, n, { deadlineMs: 5_000 })));
     const results = await Promise.all(asks);
     expect(results.filter((it) => it.code === "MAILBOX_FULL")).toHaveLength(2);
@@ -105,22 +130,27 @@ describe("ask", () => {
 
 test("tell is handled in order of sending", async () => {
   const seen: unknown[] = [];
-  there.spawn(ADDRESS, behaviour(async (message) => void seen.push(message)));
+  there.spawn(
+    ADDRESS,
+    behaviour(async (message) => void seen.push(message)),
+  );
   for (let n = 0; n < 20; n += 1) here.tell(ADDRESS, n);
   await clock.runUntil(() => seen.length === 20);
   expect(seen).toEqual(Array.from({ length: 20 }, (_, n) => n));
 });
 
 describe("stream", () => {
-  const counting = (total: number, sent: number[]): (() => Behaviour) => () => ({
-    handle: async () => null,
-    async *stream() {
-      for (let n = 0; n < total; n += 1) {
-        sent.push(n);
-        yield n;
-      }
-    },
-  });
+  const counting =
+    (total: number, sent: number[]): (() => Behaviour) =>
+    () => ({
+      handle: async () => null,
+      async *stream() {
+        for (let n = 0; n < total; n += 1) {
+          sent.push(n);
+          yield n;
+        }
+      },
+    });
 
   test("delivers all items in order, also more than the credit", async () => {
     there.spawn(ADDRESS, counting(500, []));
@@ -171,38 +201,54 @@ describe("supervision", () => {
   test("a defect restarts the actor with fresh state; the sender gets INTERNAL; too many escalate", async () => {
     let made = 0;
     let escalated: unknown = null;
-    there.spawn(ADDRESS, () => {
-      made += 1;
-      let count = 0;
-      return {
-        handle: async (message) => {
-          if (message === "boom") throw new Error("a bug");
-          count += 1;
-          return count;
-        },
-      };
-    }, { restartsMax: 2, restartWindowMs: 10_000, onEscalate: (error) => (escalated = error) });
+    there.spawn(
+      ADDRESS,
+      () => {
+        made += 1;
+        let count = 0;
+        return {
+          handle: async (message) => {
+            if (message === "boom") throw new Error("a bug");
+            count += 1;
+            return count;
+          },
+        };
+      },
+      { restartsMax: 2, restartWindowMs: 10_000, onEscalate: (error) => (escalated = error) },
+    );
     expect(await outcome(here.ask(ADDRESS, "x", { deadlineMs: 100 }))).toEqual({ value: 1 });
-    expect(await outcome(here.ask(ADDRESS, "boom", { deadlineMs: 100 }))).toEqual({ code: "INTERNAL" });
+    expect(await outcome(here.ask(ADDRESS, "boom", { deadlineMs: 100 }))).toEqual({
+      code: "INTERNAL",
+    });
     expect(await outcome(here.ask(ADDRESS, "x", { deadlineMs: 100 }))).toEqual({ value: 1 });
     expect(made).toBe(2);
     await outcome(here.ask(ADDRESS, "boom", { deadlineMs: 100 }));
     await outcome(here.ask(ADDRESS, "boom", { deadlineMs: 100 }));
     expect(escalated).toMatchObject({ message: "a bug" });
-    expect(await outcome(here.ask(ADDRESS, "x", { deadlineMs: 100 }))).toEqual({ code: "NO_RESPONDERS" });
+    expect(await outcome(here.ask(ADDRESS, "x", { deadlineMs: 100 }))).toEqual({
+      code: "NO_RESPONDERS",
+    });
   });
 
   test("stop finishes what is in flight within the grace, refuses the rest, frees the address", async () => {
-    const handle = there.spawn(ADDRESS, behaviour(async (message) => {
-      await delay(clock, 100);
-      return message;
-    }));
+    const handle = there.spawn(
+      ADDRESS,
+      behaviour(async (message) => {
+        await delay(clock, 100);
+        return message;
+      }),
+    );
     const asks = [1, 2].map((n) => outcome(here.ask(ADDRESS, n, { deadlineMs: 5_000 })));
     clock.after(50, () => void handle.stop({ graceMs: 1_000 }));
     const results = await Promise.all(asks);
     expect(results).toEqual([{ value: 1 }, { code: "UNAVAILABLE" }]);
-    expect(await outcome(here.ask(ADDRESS, 3, { deadlineMs: 100 }))).toEqual({ code: "NO_RESPONDERS" });
-    there.spawn(ADDRESS, behaviour(async () => "again"));
+    expect(await outcome(here.ask(ADDRESS, 3, { deadlineMs: 100 }))).toEqual({
+      code: "NO_RESPONDERS",
+    });
+    there.spawn(
+      ADDRESS,
+      behaviour(async () => "again"),
+    );
     expect(await outcome(here.ask(ADDRESS, 3, { deadlineMs: 100 }))).toEqual({ value: "again" });
   });
 });

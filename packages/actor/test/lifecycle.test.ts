@@ -27,15 +27,29 @@ describe("lifecycle", () => {
       }
       return { kind: state.kind, effects: last.map((effect) => effect.kind) };
     };
-    expect(crashAll([0, 10, 20])).toEqual({ kind: "stopped", effects: ["abort-in-flight", "release", "escalate"] });
-    expect(crashAll([0, 600, 1_200, 1_800])).toEqual({ kind: "starting", effects: ["abort-in-flight", "start"] });
+    expect(crashAll([0, 10, 20])).toEqual({
+      kind: "stopped",
+      effects: ["abort-in-flight", "release", "escalate"],
+    });
+    expect(crashAll([0, 600, 1_200, 1_800])).toEqual({
+      kind: "starting",
+      effects: ["abort-in-flight", "start"],
+    });
   });
 
   test("L3: nothing leaves stopped", () => {
-    const events = fc.constantFrom({ kind: "started" } as const, crash, { kind: "stop-requested" } as const, { kind: "drained" } as const);
+    const events = fc.constantFrom(
+      { kind: "started" } as const,
+      crash,
+      { kind: "stop-requested" } as const,
+      { kind: "drained" } as const,
+    );
     fc.assert(
       fc.property(events, fc.nat(), (event, nowMs) => {
-        expect(stepLifecycle({ kind: "stopped" }, event, nowMs, LIMITS)).toEqual({ state: { kind: "stopped" }, effects: [] });
+        expect(stepLifecycle({ kind: "stopped" }, event, nowMs, LIMITS)).toEqual({
+          state: { kind: "stopped" },
+          effects: [],
+        });
       }),
     );
   });
@@ -48,22 +62,28 @@ test("mailbox: order kept, never above its capacity (model-based)", () => {
     fc.record({ kind: fc.constant("remove" as const), value: fc.nat(9) }),
   );
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 5 }), fc.array(operation, { maxLength: 60 }), (capacity, operations) => {
-      const mailbox = new Mailbox<number>(capacity);
-      const model: number[] = [];
-      for (const it of operations) {
-        if (it.kind === "offer") {
-          expect(mailbox.offer(it.value)).toBe(model.length < capacity);
-          if (model.length < capacity) model.push(it.value);
-        } else if (it.kind === "take") {
-          expect(mailbox.take()).toBe(model.shift());
-        } else {
-          const index = model.indexOf(it.value);
-          expect(mailbox.remove((value) => value === it.value)).toBe(index < 0 ? undefined : model.splice(index, 1)[0]);
+    fc.property(
+      fc.integer({ min: 1, max: 5 }),
+      fc.array(operation, { maxLength: 60 }),
+      (capacity, operations) => {
+        const mailbox = new Mailbox<number>(capacity);
+        const model: number[] = [];
+        for (const it of operations) {
+          if (it.kind === "offer") {
+            expect(mailbox.offer(it.value)).toBe(model.length < capacity);
+            if (model.length < capacity) model.push(it.value);
+          } else if (it.kind === "take") {
+            expect(mailbox.take()).toBe(model.shift());
+          } else {
+            const index = model.indexOf(it.value);
+            expect(mailbox.remove((value) => value === it.value)).toBe(
+              index < 0 ? undefined : model.splice(index, 1)[0],
+            );
+          }
+          expect(mailbox.count).toBe(model.length);
         }
-        expect(mailbox.count).toBe(model.length);
-      }
-      expect(mailbox.clear()).toEqual(model);
-    }),
+        expect(mailbox.clear()).toEqual(model);
+      },
+    ),
   );
 });

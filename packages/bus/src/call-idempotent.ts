@@ -7,13 +7,13 @@
 import {
   AbortSource,
   type Clock,
-  RetryableError,
-  UnavailableError,
   deadlineAfter,
   delay,
+  RetryableError,
+  UnavailableError,
 } from "@murakkab/kit";
 import type { Messaging } from "./messaging.ts";
-import { type CallOptions, type Schema, call } from "./rpc.ts";
+import { type CallOptions, call, type Schema } from "./rpc.ts";
 
 /** Pause before the next try while the bus is away, ms: it also bounds a missed status change. */
 const AWAY_PAUSE_MS = 100;
@@ -36,14 +36,16 @@ export async function callIdempotent<T>(
     let wasLost = false;
     const status = messaging.onStatus((now) => {
       if (now === "disconnected") wasLost = true;
-      if (now === "connected" && wasLost) attempt.abort(new RetryableError("BUS_WAS_AWAY", "the bus was away"));
+      if (now === "connected" && wasLost)
+        attempt.abort(new RetryableError("BUS_WAS_AWAY", "the bus was away"));
     });
     try {
       const timeoutMs = deadline.remainingMs();
       return await call<T>(messaging, request, { ...options, timeoutMs, signal: attempt.signal });
     } catch (error) {
       const isAway = wasLost || error instanceof UnavailableError;
-      if (!isAway || options.signal?.aborted || deadline.remainingMs() <= AWAY_PAUSE_MS) throw error;
+      if (!isAway || options.signal?.aborted || deadline.remainingMs() <= AWAY_PAUSE_MS)
+        throw error;
     } finally {
       options.signal?.removeEventListener("abort", onAbort);
       status.unsubscribe();

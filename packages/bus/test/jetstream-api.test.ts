@@ -1,10 +1,10 @@
 /** Goal: J1 and J2, repeats after lost answers. Method: a connection whose answers are scripted. */
 import { seededRandom, TimeoutError } from "@murakkab/kit";
 import { expect, test } from "vitest";
-import { bytes, codeOf } from "./compliance/test-bus.ts";
 import type { BusMessage, Headers } from "../src/index.ts";
 import { JetStreamApi } from "../src/nats/jetstream-api.ts";
 import type { NatsMessaging } from "../src/nats/nats-messaging.ts";
+import { bytes, codeOf } from "./compliance/test-bus.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 type Script = (subject: string, headers: Headers) => unknown;

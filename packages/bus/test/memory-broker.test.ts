@@ -1,10 +1,10 @@
 /** Goal: what the in-memory bus promises beyond the port. Method: virtual time, seeds. */
 import { seededRandom } from "@murakkab/kit";
 import { expect, test } from "vitest";
-import { bytes, codeOf, text } from "./compliance/test-bus.ts";
 import { MemoryBroker } from "../src/index.ts";
 import { SubjectTrie } from "../src/memory/subject-trie.ts";
 import { subjectMatches } from "../src/subject.ts";
+import { bytes, codeOf, text } from "./compliance/test-bus.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 const NO_DATA = new Uint8Array(0);

@@ -1,6 +1,6 @@
-import { busCompliance } from "./compliance/bus-compliance.ts";
 import { MemoryBroker } from "../src/index.ts";
 import { SYSTEM_CLOCK } from "../src/nats/index.ts";
+import { busCompliance } from "./compliance/bus-compliance.ts";
 
 busCompliance("memory", async () => {
   const broker = new MemoryBroker({ clock: SYSTEM_CLOCK }, { onDefect: () => undefined });

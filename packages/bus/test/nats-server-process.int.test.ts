@@ -5,11 +5,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { codeOf, until } from "./compliance/test-bus.ts";
 import { natsServerConfig } from "../src/nats/nats-server-config.ts";
 import { ORPHAN_GUARD_SCRIPT } from "../src/nats/orphan-guard.ts";
 import type { NatsServerExit } from "../src/nats/server-entry.ts";
 import { findNatsServer, startNatsServer } from "../src/nats/server-entry.ts";
+import { codeOf, until } from "./compliance/test-bus.ts";
 
 let directory: string;
 beforeAll(async () => {

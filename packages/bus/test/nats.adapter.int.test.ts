@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type { Logger } from "@murakkab/kit";
 import { SILENT_LOGGER } from "@murakkab/kit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bytes, codeOf, text, until } from "./compliance/test-bus.ts";
 import { connectNats } from "../src/nats/index.ts";
 import type { NatsServerProcess } from "../src/nats/server-entry.ts";
 import { startNatsServer } from "../src/nats/server-entry.ts";
+import { bytes, codeOf, text, until } from "./compliance/test-bus.ts";
 
 const NO_DATA = new Uint8Array(0);
 const PERMISSIONS = `

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { busCompliance } from "./compliance/bus-compliance.ts";
 import { connectNats } from "../src/nats/index.ts";
 import { startNatsServer } from "../src/nats/server-entry.ts";
+import { busCompliance } from "./compliance/bus-compliance.ts";
 
 busCompliance("nats", async () => {
   const directory = await mkdtemp(join(tmpdir(), "murakkab-compliance-"));

@@ -2,10 +2,10 @@
 import { InvalidArgumentError, OverloadedError } from "@murakkab/kit";
 import { decode, encode } from "@murakkab/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { bytes, codeOf, text } from "./compliance/test-bus.ts";
 import type { Bus, Schema } from "../src/index.ts";
 import { call, MemoryBroker, publishValue, serve } from "../src/index.ts";
 import { SYSTEM_CLOCK } from "../src/nats/index.ts";
+import { bytes, codeOf, text } from "./compliance/test-bus.ts";
 
 /** `{ n: number }`, without a dependency on zod here. */
 const numberSchema = {

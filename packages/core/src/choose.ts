@@ -10,20 +10,26 @@
  */
 import { InvalidArgumentError, TerminalError } from "@murakkab/kit";
 import {
+  defaultKnobs,
   type ExecutorEntry,
+  formatInterfaceType,
   type JobConstraints,
   type JobPlan,
   type KnobValues,
   type Library,
   type PlannedStep,
+  parseInterfaceType,
   type Source,
   type Workflow,
   type WorkflowStep,
-  defaultKnobs,
-  formatInterfaceType,
-  parseInterfaceType,
 } from "@murakkab/model";
-import { type Availability, type Capability, availableExecutors, groupCapabilities, missingClause } from "./capability.ts";
+import {
+  type Availability,
+  availableExecutors,
+  type Capability,
+  groupCapabilities,
+  missingClause,
+} from "./capability.ts";
 
 export interface ChooseRequest {
   readonly workflow: Workflow;
@@ -223,7 +229,8 @@ class Chooser {
     }
     // A step whose inputs all vanished has nothing to work on; a question alone is no evidence.
     const fed = Object.values(sources).some(
-      (source) => source.kind === "step" || this.request.workflow.inputs[source.input] !== "question",
+      (source) =>
+        source.kind === "step" || this.request.workflow.inputs[source.input] !== "question",
     );
     const wantsFeed = Object.values(capability.inputs).some((port) => port.type !== "question");
     if (wantsFeed && !fed) return { kind: "blocked", reason: lastReason } as const;

@@ -9,7 +9,13 @@
  *   D2. A step fans out over one input at most.
  *   D3. The same types and library give the same steps in the same order.
  */
-import { type Port, type Source, type WorkflowStep, formatInterfaceType, parseInterfaceType } from "@murakkab/model";
+import {
+  formatInterfaceType,
+  type Port,
+  parseInterfaceType,
+  type Source,
+  type WorkflowStep,
+} from "@murakkab/model";
 import type { Capability } from "./capability.ts";
 
 export interface DeriveContext {
@@ -23,7 +29,12 @@ export interface DeriveContext {
 }
 
 export type Derivation =
-  | { readonly kind: "found"; readonly source: Source; readonly steps: readonly WorkflowStep[]; readonly left: readonly string[] }
+  | {
+      readonly kind: "found";
+      readonly source: Source;
+      readonly steps: readonly WorkflowStep[];
+      readonly left: readonly string[];
+    }
   | { readonly kind: "missing"; readonly blame: readonly string[] };
 
 /** How the value of type `wanted` comes about. Cost: bounded by types × capabilities. */

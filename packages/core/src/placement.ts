@@ -147,7 +147,10 @@ function startNew(
       const here = own.filter((it) => it.node === node.node && it.state !== "stopping").length;
       const coresMax = Math.floor(node.cpusOffered / demand.executor.resources.cores);
       if (here >= Math.max(1, coresMax)) return false;
-      const starting = countOn(instances.filter((it) => it.state === "starting"), node);
+      const starting = countOn(
+        instances.filter((it) => it.state === "starting"),
+        node,
+      );
       if (starting >= Math.max(1, Math.floor(node.cpusOffered))) {
         rejected.push({ node: node.node, reason: "it is starting other instances" });
         return false;

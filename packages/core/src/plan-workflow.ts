@@ -6,7 +6,13 @@
  */
 import { TerminalError } from "@murakkab/kit";
 import type { Library, Workflow } from "@murakkab/model";
-import { type Availability, type Capability, availableExecutors, groupCapabilities, missingClause } from "./capability.ts";
+import {
+  type Availability,
+  availableExecutors,
+  type Capability,
+  groupCapabilities,
+  missingClause,
+} from "./capability.ts";
 import { type Derivation, deriveType } from "./derive.ts";
 import { isQuestion, keywordHits } from "./text-match.ts";
 
@@ -53,7 +59,8 @@ export function planWorkflow(request: PlanRequest): LogicalPlan {
   for (const type of rankOutputTypes(request.description, capabilities)) {
     const found = deriveType(type, context);
     if (found.kind === "missing") blame.push(...found.blame);
-    else if (found.steps.length > 0 && usesMedia(found, request)) return toLogicalPlan(found, request);
+    else if (found.steps.length > 0 && usesMedia(found, request))
+      return toLogicalPlan(found, request);
     else blame.push(...found.left);
   }
   const types = request.inputs.map((input) => input.type).join(", ") || "no input";
@@ -67,7 +74,9 @@ export function planWorkflow(request: PlanRequest): LogicalPlan {
 function usesMedia(found: Extract<Derivation, { kind: "found" }>, request: PlanRequest): boolean {
   const used = new Set(
     found.steps.flatMap((step) =>
-      Object.values(step.inputs).flatMap((source) => (source.kind === "input" ? [source.input] : [])),
+      Object.values(step.inputs).flatMap((source) =>
+        source.kind === "input" ? [source.input] : [],
+      ),
     ),
   );
   const media = request.inputs.filter((input) => input.type !== "question");
@@ -81,7 +90,10 @@ function rankOutputTypes(
 ): readonly string[] {
   const scored: { type: string; score: number }[] = [];
   for (const capability of capabilities.values()) {
-    const hits = keywordHits(description, [capability.name.replaceAll("-", " "), ...capability.keywords]);
+    const hits = keywordHits(description, [
+      capability.name.replaceAll("-", " "),
+      ...capability.keywords,
+    ]);
     for (const { type } of Object.values(capability.outputs)) {
       scored.push({ type, score: hits });
       const listed = `list<${type}>`;
@@ -103,7 +115,9 @@ function toLogicalPlan(
 ): LogicalPlan {
   const used = new Set(
     found.steps.flatMap((step) =>
-      Object.values(step.inputs).flatMap((source) => (source.kind === "input" ? [source.input] : [])),
+      Object.values(step.inputs).flatMap((source) =>
+        source.kind === "input" ? [source.input] : [],
+      ),
     ),
   );
   const inputs = request.inputs.filter((input) => used.has(input.name));

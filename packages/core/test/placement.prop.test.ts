@@ -68,16 +68,23 @@ test("safety: what is placed fits cores, memory, programs and labels", () => {
       const at = fleet.nodes.find((it) => it.node === placement.node);
       expect(at?.cpusFree).toBeGreaterThanOrEqual(wanted.executor.resources.cores);
       for (const program of wanted.executor.programs) expect(at?.programs).toContain(program);
-      for (const [name, value] of Object.entries(wanted.labels)) expect(at?.labels).toHaveProperty(name, value);
+      for (const [name, value] of Object.entries(wanted.labels))
+        expect(at?.labels).toHaveProperty(name, value);
       if (placement.kind === "run") {
         const it = fleet.instances.find((other) => other.instance === placement.instance);
-        expect(it).toMatchObject({ state: "ready", inFlightCount: 0, executor: wanted.executor.id });
+        expect(it).toMatchObject({
+          state: "ready",
+          inFlightCount: 0,
+          executor: wanted.executor.id,
+        });
         return;
       }
       const freed = fleet.instances
         .filter((it) => placement.evict.includes(it.instance))
         .reduce((sum, it) => sum + it.memoryMib, 0);
-      expect((at?.memoryFreeMib ?? 0) + freed).toBeGreaterThanOrEqual(wanted.executor.resources.memoryMib);
+      expect((at?.memoryFreeMib ?? 0) + freed).toBeGreaterThanOrEqual(
+        wanted.executor.resources.memoryMib,
+      );
     }),
   );
 });
@@ -87,14 +94,20 @@ test("liveness: an empty fleet with room starts an instance; infeasible only if 
     fc.property(snapshot, demand, (fleet, wanted) => {
       const idle = {
         instances: [],
-        nodes: fleet.nodes.map((it) => ({ ...it, cpusFree: it.cpusOffered, memoryFreeMib: it.memoryOfferedMib })),
+        nodes: fleet.nodes.map((it) => ({
+          ...it,
+          cpusFree: it.cpusOffered,
+          memoryFreeMib: it.memoryOfferedMib,
+        })),
       };
       const couldEver = idle.nodes.some(
         (it) =>
           it.cpusOffered >= wanted.executor.resources.cores &&
           it.memoryOfferedMib >= wanted.executor.resources.memoryMib &&
           wanted.executor.programs.every((program) => it.programs.has(program)) &&
-          Object.entries(wanted.labels).every(([name, value]) => Object.entries(it.labels).some(([n, v]) => n === name && v === value)),
+          Object.entries(wanted.labels).every(([name, value]) =>
+            Object.entries(it.labels).some(([n, v]) => n === name && v === value),
+          ),
       );
       expect(placeAttempt(idle, wanted).kind).toBe(couldEver ? "start" : "infeasible");
     }),
@@ -132,7 +145,15 @@ test("a retry avoids the instance that failed while another can take it", () => 
     memoryMib: 64,
     usedAtMs: 0,
   }));
-  const wanted = { executor: entry, labels: {}, localBytes: new Map<string, number>(), waitingCount: 1 };
-  const placed = placeAttempt({ nodes, instances }, { ...wanted, avoidInstances: new Set(["x-n0"]) });
+  const wanted = {
+    executor: entry,
+    labels: {},
+    localBytes: new Map<string, number>(),
+    waitingCount: 1,
+  };
+  const placed = placeAttempt(
+    { nodes, instances },
+    { ...wanted, avoidInstances: new Set(["x-n0"]) },
+  );
   expect(placed).toEqual({ kind: "run", instance: "x-n1", node: "n1" });
 });

@@ -1,8 +1,13 @@
 /** Goal: types and text lead to the right DAG; what can't run is left out and told. */
 import { chooseExecutors, planWorkflow } from "@murakkab/core";
-import { type JobConstraints, type JobPlan, type Workflow, parseInterfaceType } from "@murakkab/model";
-import { describe, expect, test } from "vitest";
+import {
+  type JobConstraints,
+  type JobPlan,
+  parseInterfaceType,
+  type Workflow,
+} from "@murakkab/model";
 import { allAvailable, videoExecutors } from "@murakkab/testkit";
+import { describe, expect, test } from "vitest";
 
 const QUESTION = { name: "question", type: "question" };
 const VIDEO = { name: "video", type: "video" };
@@ -70,7 +75,9 @@ describe("type-directed planner", () => {
   });
 
   test("an audio file needs no extraction", () => {
-    const job = plan("What does the man say?", { inputs: [QUESTION, { name: "audio", type: "audio" }] });
+    const job = plan("What does the man say?", {
+      inputs: [QUESTION, { name: "audio", type: "audio" }],
+    });
     expect(stepNames(job)).toEqual(["question-answering", "speech-to-text"]);
   });
 
@@ -89,8 +96,12 @@ describe("type-directed planner", () => {
   });
 
   test("nothing that can look at the input: the error names what is missing", () => {
-    const missing = Object.fromEntries(["scenes", "frames", "audio"].map((id) => [id, `no node runs ${id}`]));
-    expect(() => plan("who is it?", { missing })).toThrow(/no plan leads from question, video.*no node runs/);
+    const missing = Object.fromEntries(
+      ["scenes", "frames", "audio"].map((id) => [id, `no node runs ${id}`]),
+    );
+    expect(() => plan("who is it?", { missing })).toThrow(
+      /no plan leads from question, video.*no node runs/,
+    );
   });
 
   test("an input type that nothing takes is an error, not an answer without it", () => {
@@ -109,13 +120,19 @@ describe("constraints", () => {
 
   test("an unknown executor and an unknown name are refused", () => {
     const executor = { executors: { "speech-to-text": "whisper" } };
-    expect(() => plan("who is it?", { constraints: executor })).toThrow(/"whisper".*expected one of speech/);
+    expect(() => plan("who is it?", { constraints: executor })).toThrow(
+      /"whisper".*expected one of speech/,
+    );
     const nothing = { knobs: { nothing: { a: 1 } } };
-    expect(() => plan("who is it?", { constraints: nothing })).toThrow(/"nothing" names no executor/);
+    expect(() => plan("who is it?", { constraints: nothing })).toThrow(
+      /"nothing" names no executor/,
+    );
   });
 
   test("an allowed knob is taken", () => {
-    const job = plan("who is it?", { constraints: { knobs: { "question-answering": { effort: "high" } } } });
+    const job = plan("who is it?", {
+      constraints: { knobs: { "question-answering": { effort: "high" } } },
+    });
     expect(job.steps.find((step) => step.executor === "answer")?.knobs).toEqual({ effort: "high" });
   });
 });
@@ -133,8 +150,16 @@ describe("named workflows", () => {
     name: "texts",
     inputs: { video: "video" },
     steps: [
-      { id: "frames", capability: "frame-extraction", inputs: { video: { kind: "input", input: "video" } } },
-      { id: "text", capability: "text-detection", inputs: { frame: { kind: "step", step: "frames", output: "frames" } } },
+      {
+        id: "frames",
+        capability: "frame-extraction",
+        inputs: { video: { kind: "input", input: "video" } },
+      },
+      {
+        id: "text",
+        capability: "text-detection",
+        inputs: { frame: { kind: "step", step: "frames", output: "frames" } },
+      },
     ],
     output: { kind: "step", step: "text", output: "text" },
     ...changes,
@@ -156,11 +181,21 @@ describe("named workflows", () => {
     });
     expect(() => chooseExecutors({ ...base, workflow: cycle })).toThrow(/cycle through step/);
     const unknown = workflow({ output: { kind: "step", step: "nope", output: "x" } });
-    expect(() => chooseExecutors({ ...base, workflow: unknown })).toThrow(/"nope.x", which is no output/);
+    expect(() => chooseExecutors({ ...base, workflow: unknown })).toThrow(
+      /"nope.x", which is no output/,
+    );
     const wrong = workflow({
-      steps: [{ id: "text", capability: "text-detection", inputs: { frame: { kind: "input", input: "video" } } }],
+      steps: [
+        {
+          id: "text",
+          capability: "text-detection",
+          inputs: { frame: { kind: "input", input: "video" } },
+        },
+      ],
     });
-    expect(() => chooseExecutors({ ...base, workflow: wrong })).toThrow(/gets video for its input "frame", expected frame/);
+    expect(() => chooseExecutors({ ...base, workflow: wrong })).toThrow(
+      /gets video for its input "frame", expected frame/,
+    );
   });
 
   test("a needed step that can't run ends in an error with the reason", () => {

@@ -1,6 +1,7 @@
 /** Goal: credentials do not leave the process in texts; ordinary words do. */
-import { expect, test } from "vitest";
+
 import { redact } from "@murakkab/kit";
+import { expect, test } from "vitest";
 
 test.each([
   ["nats://user:hunter2@host:4222 refused", "nats://***@host:4222 refused"],

@@ -14,17 +14,17 @@ import { call, type Messaging } from "@murakkab/bus";
 import { type Placement, type PlacementSnapshot, placeAttempt } from "@murakkab/core";
 import {
   AbortSource,
+  assert,
+  backoffMs,
   type Cancel,
   type Clock,
   type Deadline,
+  isRuntimeError,
   type Logger,
   type Random,
   TerminalError,
-  type WireError,
-  assert,
-  backoffMs,
-  isRuntimeError,
   toWireError,
+  type WireError,
 } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import type { AttemptMeasure, AttemptReply, AttemptRequest, PassedValue } from "@murakkab/protocol";
@@ -97,7 +97,10 @@ export class Dispatcher {
   private readonly settings: DispatcherSettings;
   private readonly waiting: Entry[] = [];
   private readonly running = new Set<Entry>();
-  private readonly wanted = new Map<string, { executor: ExecutorEntry; labels: AttemptWork["labels"] }>();
+  private readonly wanted = new Map<
+    string,
+    { executor: ExecutorEntry; labels: AttemptWork["labels"] }
+  >();
   private readonly startFailures = new Map<string, { count: number; notBeforeMs: number }>();
   private instanceNumber = 0;
   private isConnected = true;

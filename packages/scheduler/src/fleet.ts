@@ -8,8 +8,9 @@
  *   F1. The offers of all agents on one host never sum to more than the host.
  *   F2. Reserved cores of a node = sum over its attempts in flight.
  */
-import { type Clock, TerminalError } from "@murakkab/kit";
+
 import type { PlacementInstance, PlacementNode, PlacementSnapshot } from "@murakkab/core";
+import { type Clock, TerminalError } from "@murakkab/kit";
 import type { ExecutorEntry, InstanceSample, NodeRegistration, NodeSample } from "@murakkab/model";
 import { NODE_COUNT_MAX, NODE_LOST_AFTER_MS } from "@murakkab/protocol";
 
@@ -69,10 +70,14 @@ export class Fleet {
       }
     }
     if (known === undefined && this.nodes.size >= NODE_COUNT_MAX) {
-      throw new TerminalError("TOO_MANY_NODES", `this scheduler keeps at most ${NODE_COUNT_MAX} nodes`);
+      throw new TerminalError(
+        "TOO_MANY_NODES",
+        `this scheduler keeps at most ${NODE_COUNT_MAX} nodes`,
+      );
     }
     this.checkOffers(registration);
-    const isRestart = known !== undefined && known.registration.incarnation !== registration.incarnation;
+    const isRestart =
+      known !== undefined && known.registration.incarnation !== registration.incarnation;
     const lost = isRestart ? this.removeInstancesOf(registration.node) : [];
     this.nodes.set(registration.node, {
       registration,
@@ -101,12 +106,20 @@ export class Fleet {
     const { host, offer, node } = registration;
     const others = [...this.nodes.values()]
       .map((other) => other.registration)
-      .filter((other) => other.node !== node && other.host.machineId === host.machineId && other.host.bootId === host.bootId);
+      .filter(
+        (other) =>
+          other.node !== node &&
+          other.host.machineId === host.machineId &&
+          other.host.bootId === host.bootId,
+      );
     const cpus = others.reduce((sum, other) => sum + other.offer.cpus, offer.cpus);
     const memoryMib = others.reduce((sum, other) => sum + other.offer.memoryMib, offer.memoryMib);
     const hostMib = host.memoryBytes / 1_048_576;
     const names = [...others.map((other) => other.node), node].join(" and ");
-    const who = others.length === 0 ? `node ${names} offers` : `nodes ${names} on host ${host.hostname} offer`;
+    const who =
+      others.length === 0
+        ? `node ${names} offers`
+        : `nodes ${names} on host ${host.hostname} offer`;
     if (cpus > host.cores * OFFER_TOLERANCE) {
       throw new TerminalError(
         "OFFER_EXCEEDS_HOST",
@@ -162,14 +175,20 @@ export class Fleet {
   }
 
   listNodes(): readonly FleetNode[] {
-    return [...this.nodes.values()].sort((a, b) => (a.registration.node < b.registration.node ? -1 : 1));
+    return [...this.nodes.values()].sort((a, b) =>
+      a.registration.node < b.registration.node ? -1 : 1,
+    );
   }
 
   listInstances(): readonly FleetInstance[] {
     return [...this.instances.values()].sort((a, b) => (a.instance < b.instance ? -1 : 1));
   }
 
-  addInstance(settings: { instance: string; node: string; executor: ExecutorEntry }): FleetInstance {
+  addInstance(settings: {
+    instance: string;
+    node: string;
+    executor: ExecutorEntry;
+  }): FleetInstance {
     const added: FleetInstance = {
       ...settings,
       incarnation: this.nodes.get(settings.node)?.registration.incarnation ?? "",

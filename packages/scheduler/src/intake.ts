@@ -11,24 +11,30 @@
 import { chooseExecutors, findAvailability, planWorkflow } from "@murakkab/core";
 import {
   type Clock,
+  canonicalJson,
   InvalidArgumentError,
   OverloadedError,
   type Random,
-  TerminalError,
-  canonicalJson,
   sha256Hex,
+  TerminalError,
 } from "@murakkab/kit";
 import {
   type JobPlan,
   type Library,
-  type Submission,
-  type Workflow,
   parseSlo,
   parseSloObject,
+  type Submission,
+  type Workflow,
 } from "@murakkab/model";
 import { ACTIVE_JOB_COUNT_MAX, type SubmitRequest } from "@murakkab/protocol";
 import type { Fleet } from "./fleet.ts";
-import { type InputResolver, type ResolvedInput, type WorkflowInputs, noNodes, typeInputs } from "./job-inputs.ts";
+import {
+  type InputResolver,
+  noNodes,
+  type ResolvedInput,
+  typeInputs,
+  type WorkflowInputs,
+} from "./job-inputs.ts";
 import type { JobJournal, JobRecord } from "./job-journal.ts";
 
 export interface IntakeLibrary extends Library {
@@ -73,7 +79,10 @@ export class Intake {
   }
 
   /** The job that this request stands for: an earlier one's id, or a new one (I2). */
-  async identify(request: SubmitRequest, activeCount: number): Promise<{ jobId: string; isNew: boolean }> {
+  async identify(
+    request: SubmitRequest,
+    activeCount: number,
+  ): Promise<{ jobId: string; isNew: boolean }> {
     const wanted = request.jobId ?? this.random.uuid();
     if (request.jobId !== undefined) {
       const known = await this.journal.loadRecord(request.jobId);
@@ -102,7 +111,11 @@ export class Intake {
     const { description, workflow, inputs } = known.submission;
     const name = typeof request.workflow === "string" ? request.workflow : request.workflow?.name;
     const before = canonicalJson({ description, workflow, inputs });
-    const now = canonicalJson({ description: request.description, workflow: name, inputs: request.inputs });
+    const now = canonicalJson({
+      description: request.description,
+      workflow: name,
+      inputs: request.inputs,
+    });
     if (before === now) return;
     throw new TerminalError(
       "JOB_ID_TAKEN",
@@ -120,7 +133,10 @@ export class Intake {
     if (nodes.length === 0) throw noNodes();
     const resolved = await this.resolver.resolve(submission.inputs, jobId);
     const inputs = typeInputs(submission.description, resolved);
-    const plan = named === null ? this.planByTypes(submission, inputs) : this.planNamed(named, submission, inputs);
+    const plan =
+      named === null
+        ? this.planByTypes(submission, inputs)
+        : this.planNamed(named, submission, inputs);
     const hasSlo = Object.keys(submission.slo).length > 0 || submission.objective !== undefined;
     const status: JobRecord["status"] = {
       jobId,

@@ -4,22 +4,17 @@
  * Owns:      references, URLs and paths to (artifact, media, holders); types of workflow inputs.
  * Does not:  read files or fetch URLs itself: an agent does, within its limits.
  */
-import { type Messaging, call } from "@murakkab/bus";
-import {
-  InvalidArgumentError,
-  NotFoundError,
-  RetryableError,
-  isRuntimeError,
-} from "@murakkab/kit";
+import { call, type Messaging } from "@murakkab/bus";
+import type { TypedInput } from "@murakkab/core";
+import { InvalidArgumentError, isRuntimeError, NotFoundError, RetryableError } from "@murakkab/kit";
 import { type ArtifactRef, artifactHash } from "@murakkab/model";
 import {
-  type MediaInfo,
-  type PassedValue,
   artifactIngestReplySchema,
   artifactStatReplySchema,
+  type MediaInfo,
+  type PassedValue,
   subjects,
 } from "@murakkab/protocol";
-import type { TypedInput } from "@murakkab/core";
 import type { Fleet } from "./fleet.ts";
 
 export interface ResolvedInput {
@@ -60,7 +55,9 @@ export class InputResolver {
       try {
         resolved.push(await this.resolveOne(source, jobId));
       } catch (error) {
-        throw isRuntimeError(error) && error.field === undefined ? withField(error, `inputs.${index}`) : error;
+        throw isRuntimeError(error) && error.field === undefined
+          ? withField(error, `inputs.${index}`)
+          : error;
       }
     }
     return resolved;
@@ -105,14 +102,26 @@ export class InputResolver {
       const failed = answers.find(({ error }) => error !== null);
       // An agent that did not answer may hold it: then this is trouble of today, not a wrong name.
       if (failed !== undefined) throw failed.error;
-      throw new NotFoundError(`input "${source}" is held by no node, expected an uploaded artifact`);
+      throw new NotFoundError(
+        `input "${source}" is held by no node, expected an uploaded artifact`,
+      );
     }
     const label = name ?? first.artifact.name ?? source;
     if (first.artifact.bytes === 0) {
       throw new InvalidArgumentError(`input "${label}" is empty, expected a file with content`);
     }
-    const media = first.media ?? { type: "file", hasAudio: false, hasPictures: false, durationSec: null };
-    return { source: label, artifact: first.artifact, media, holders: holders.map(({ node }) => node) };
+    const media = first.media ?? {
+      type: "file",
+      hasAudio: false,
+      hasPictures: false,
+      durationSec: null,
+    };
+    return {
+      source: label,
+      artifact: first.artifact,
+      media,
+      holders: holders.map(({ node }) => node),
+    };
   }
 
   /** A path may be below the roots of one agent only: each is asked until one takes it. */
@@ -147,7 +156,10 @@ export function noNodes(): RetryableError {
   );
 }
 
-function withField<T extends { message: string; code: string; isRetryable: boolean }>(error: T, field: string): Error {
+function withField<T extends { message: string; code: string; isRetryable: boolean }>(
+  error: T,
+  field: string,
+): Error {
   const options = { field, cause: error };
   return error.isRetryable
     ? new RetryableError(error.code, error.message, options)
@@ -164,7 +176,8 @@ class InvalidArgumentErrorWithCode extends InvalidArgumentError {
   }
 }
 
-const MEDIA_EXTENSIONS = /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|wav|mp3|flac|ogg|opus|m4a|aac|png|jpe?g|webp|gif)$/i;
+const MEDIA_EXTENSIONS =
+  /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|wav|mp3|flac|ogg|opus|m4a|aac|png|jpe?g|webp|gif)$/i;
 
 /**
  * Names, types and values of the workflow's inputs: the job's text as `question`, each file by its
@@ -203,7 +216,8 @@ export function typeInputs(
       excludedTypes.set("audio", gap);
       gaps.push(gap);
     }
-    if (type === "audio" && !media.hasPictures) gaps.push(`input "${source}" has sound but no pictures`);
+    if (type === "audio" && !media.hasPictures)
+      gaps.push(`input "${source}" has sound but no pictures`);
   }
   return { typed, values, excludedTypes, gaps };
 }

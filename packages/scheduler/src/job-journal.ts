@@ -10,9 +10,16 @@
  *   E2. A write that failed is repeated with the same message id until it is acknowledged.
  */
 import type { KeyValue, Log } from "@murakkab/bus";
-import { type Clock, type Logger, type Random, backoffMs, delay } from "@murakkab/kit";
+import { backoffMs, type Clock, delay, type Logger, type Random } from "@murakkab/kit";
 import type { JobStatus, Submission, Workflow } from "@murakkab/model";
-import { type JobEvent, type PassedValue, contentHeaders, decode, encode, subjects } from "@murakkab/protocol";
+import {
+  contentHeaders,
+  decode,
+  encode,
+  type JobEvent,
+  type PassedValue,
+  subjects,
+} from "@murakkab/protocol";
 
 /** What is needed to show a job, or to run it again after a restart. */
 export interface JobRecord {
@@ -87,7 +94,10 @@ export class JobJournal {
       } catch (error) {
         // Once per trouble, not once per try.
         if (attempt === 1) {
-          this.logger.warn({ event: "journal.write-failed", what, err: error }, "write failed, repeating");
+          this.logger.warn(
+            { event: "journal.write-failed", what, err: error },
+            "write failed, repeating",
+          );
         }
         await delay(this.clock, backoffMs(attempt, REPEAT_BACKOFF, this.random));
       }
@@ -125,7 +135,9 @@ export class JobJournal {
 
   async saveRecord(record: JobRecord): Promise<void> {
     const { jobId } = record.submission;
-    await this.repeat(`record of job ${jobId}`, () => this.records.put(jobId, encode(record, "json")));
+    await this.repeat(`record of job ${jobId}`, () =>
+      this.records.put(jobId, encode(record, "json")),
+    );
   }
 
   async loadRecord(jobId: string): Promise<JobRecord | null> {

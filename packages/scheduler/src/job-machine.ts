@@ -30,7 +30,12 @@ export interface AttemptPlace {
 
 export type JobInput =
   | { readonly kind: "begin"; readonly nowMs: number }
-  | { readonly kind: "attempt-started"; readonly id: AttemptId; readonly place: AttemptPlace; readonly nowMs: number }
+  | {
+      readonly kind: "attempt-started";
+      readonly id: AttemptId;
+      readonly place: AttemptPlace;
+      readonly nowMs: number;
+    }
   | {
       readonly kind: "attempt-finished";
       readonly id: AttemptId;
@@ -61,9 +66,18 @@ export type JobEffect =
       /** Number of the repeat: 0 = at once, above = back off. */
       readonly repeat: number;
     }
-  | { readonly kind: "emit"; readonly event: JobEventName; readonly data: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: "emit";
+      readonly event: JobEventName;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
   | { readonly kind: "abort-attempts"; readonly error: WireError }
-  | { readonly kind: "finish"; readonly state: TerminalState; readonly output: PassedValue | null; readonly error: (WireError & { readonly step?: string }) | null };
+  | {
+      readonly kind: "finish";
+      readonly state: TerminalState;
+      readonly output: PassedValue | null;
+      readonly error: (WireError & { readonly step?: string }) | null;
+    };
 
 export interface ItemRun {
   state: "pending" | "running" | "done";
@@ -110,7 +124,9 @@ export class JobMachine {
   step(input: JobInput): readonly JobEffect[] {
     switch (input.kind) {
       case "begin":
-        return this.isFinished ? [] : [{ kind: "emit", event: "started", data: {} }, ...this.startReady(input.nowMs)];
+        return this.isFinished
+          ? []
+          : [{ kind: "emit", event: "started", data: {} }, ...this.startReady(input.nowMs)];
       case "attempt-started":
         return this.onStarted(input);
       case "attempt-finished":

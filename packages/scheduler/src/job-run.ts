@@ -10,18 +10,18 @@
  */
 import type { Bus } from "@murakkab/bus";
 import { publishValue } from "@murakkab/bus";
-import { type Rates, attemptCost } from "@murakkab/core";
+import { attemptCost, type Rates } from "@murakkab/core";
 import {
+  assert,
+  backoffMs,
   type Cancel,
   type Clock,
   type Deadline,
+  deadlineAfter,
+  every,
   type Logger,
   type Random,
   type WireError,
-  assert,
-  backoffMs,
-  deadlineAfter,
-  every,
 } from "@murakkab/kit";
 import type {
   ArtifactHolder,
@@ -35,12 +35,12 @@ import { isTerminalState } from "@murakkab/model";
 import {
   type AttemptMeasure,
   type AttemptRequest,
-  type JobEventName,
+  encode,
   JOB_DEADLINE_MS_DEFAULT,
   JOB_PIN_MS,
+  type JobEventName,
   type PassedValue,
   SPILL_BYTES,
-  encode,
   subjects,
 } from "@murakkab/protocol";
 import type { AttemptHandle, Dispatcher } from "./dispatcher.ts";
@@ -273,7 +273,10 @@ export class JobRun {
       key,
       inputs,
       knobs: effect.planned.knobs,
-      artifacts: [...unique.values()].map((ref) => ({ ...ref, holders: this.holdersOf(ref.artifact) })),
+      artifacts: [...unique.values()].map((ref) => ({
+        ...ref,
+        holders: this.holdersOf(ref.artifact),
+      })),
     };
   }
 
@@ -328,7 +331,15 @@ export class JobRun {
     const consumed = Object.values(effect.inputs).flatMap((value) => artifactsIn(value));
     for (const ref of [...produced, ...consumed]) this.hold(ref.artifact, place.node);
     const cost = attemptCost(executor, measure, this.settings.rates);
-    this.feed({ kind: "attempt-finished", id: effect.id, place, outputs, measure, cost, nowMs: this.nowMs });
+    this.feed({
+      kind: "attempt-finished",
+      id: effect.id,
+      place,
+      outputs,
+      measure,
+      cost,
+      nowMs: this.nowMs,
+    });
   }
 
   private onFailed(
@@ -377,7 +388,9 @@ export class JobRun {
         event: `job.${receipt.state}`,
         jobId: this.jobId,
         latencyMs: Math.round(receipt.latencyMs),
-        ...(receipt.error === undefined ? {} : { code: receipt.error.code, step: receipt.error.step }),
+        ...(receipt.error === undefined
+          ? {}
+          : { code: receipt.error.code, step: receipt.error.step }),
       },
       "job ended",
     );

@@ -7,8 +7,14 @@
  */
 import type { Bus } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
-import { type Cancel, NotFoundError, type WireError, isRuntimeError, toWireError } from "@murakkab/kit";
-import { type JobReply, type JobStatus, isTerminalState } from "@murakkab/model";
+import {
+  type Cancel,
+  isRuntimeError,
+  NotFoundError,
+  toWireError,
+  type WireError,
+} from "@murakkab/kit";
+import { isTerminalState, type JobReply, type JobStatus } from "@murakkab/model";
 import type { SubmitRequest } from "@murakkab/protocol";
 import type { Intake, PreparedJob } from "./intake.ts";
 import type { JobJournal, JobRecord } from "./job-journal.ts";
@@ -23,7 +29,11 @@ export interface JobServiceSettings {
 const FINISHED_KEPT_COUNT = 1_000;
 
 export class JobService {
-  private readonly parts: JobRunComponents & { readonly intake: Intake; readonly journal: JobJournal; readonly bus: Bus };
+  private readonly parts: JobRunComponents & {
+    readonly intake: Intake;
+    readonly journal: JobJournal;
+    readonly bus: Bus;
+  };
   private readonly settings: JobServiceSettings;
   private readonly runs = new Map<string, JobRun>();
   private readonly finished = new Map<string, JobStatus>();
@@ -62,7 +72,9 @@ export class JobService {
   }
 
   /** Starts recovered jobs once agents have registered; their inputs are located then. */
-  async startRecovered(locate: (record: JobRecord) => Promise<ReadonlyMap<string, ReadonlySet<string>>>): Promise<void> {
+  async startRecovered(
+    locate: (record: JobRecord) => Promise<ReadonlyMap<string, ReadonlySet<string>>>,
+  ): Promise<void> {
     for (const { run, record } of this.recovering.splice(0)) {
       try {
         run.addHolders(await locate(record));
@@ -201,5 +213,7 @@ export class JobService {
 }
 
 function toFailure(error: unknown): WireError {
-  return isRuntimeError(error) ? toWireError(error) : { code: "INTERNAL", message: String(error), retryable: false };
+  return isRuntimeError(error)
+    ? toWireError(error)
+    : { code: "INTERNAL", message: String(error), retryable: false };
 }

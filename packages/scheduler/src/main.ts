@@ -7,9 +7,22 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ActorSystem } from "@murakkab/actor";
 import { type Bus, call } from "@murakkab/bus";
-import { SYSTEM_CLOCK, connectNats } from "@murakkab/bus/nats";
-import { InvalidArgumentError, type Logger, TerminalError, describeError, isRuntimeError, seededRandom } from "@murakkab/kit";
-import { CATALOGUE_DIR, PRICES_FILE, formatProblem, loadLibrary, loadPrices } from "@murakkab/library";
+import { connectNats, SYSTEM_CLOCK } from "@murakkab/bus/nats";
+import {
+  describeError,
+  InvalidArgumentError,
+  isRuntimeError,
+  type Logger,
+  seededRandom,
+  TerminalError,
+} from "@murakkab/kit";
+import {
+  CATALOGUE_DIR,
+  formatProblem,
+  loadLibrary,
+  loadPrices,
+  PRICES_FILE,
+} from "@murakkab/library";
 import { makeTicket, subjects } from "@murakkab/protocol";
 import { pino } from "pino";
 import { httpArtifactUplink } from "./adapters/artifact-uplink.ts";
@@ -46,7 +59,9 @@ function readSettings(argv: readonly string[]): Settings {
   const nats = values.nats ?? process.env["NATS_URL"] ?? "nats://127.0.0.1:4222";
   const tokenFile = values["token-file"] ?? process.env["MURAKKAB_TOKEN_FILE"];
   if (tokenFile === undefined) {
-    throw new InvalidArgumentError("--token-file is missing, expected the file with the cluster's token");
+    throw new InvalidArgumentError(
+      "--token-file is missing, expected the file with the cluster's token",
+    );
   }
   if (values.insecure !== true) checkBusIsSafe(nats);
   return {
@@ -69,7 +84,10 @@ function readToken(file: string): string {
   try {
     token = readFileSync(file, "utf8").trim();
   } catch (cause) {
-    throw new InvalidArgumentError(`token file ${file} can't be read, expected the cluster's token`, { cause });
+    throw new InvalidArgumentError(
+      `token file ${file} can't be read, expected the cluster's token`,
+      { cause },
+    );
   }
   if (token.length >= TOKEN_CHARS_MIN) return token;
   throw new InvalidArgumentError(
@@ -114,7 +132,10 @@ async function checkIsAlone(bus: Bus): Promise<void> {
     if (isRuntimeError(error) && error.code === "NO_RESPONDERS") return;
     throw error;
   }
-  throw new TerminalError("SCHEDULER_RUNNING", "another scheduler already serves this bus, expected none");
+  throw new TerminalError(
+    "SCHEDULER_RUNNING",
+    "another scheduler already serves this bus, expected none",
+  );
 }
 
 async function main(): Promise<void> {
@@ -165,8 +186,13 @@ async function main(): Promise<void> {
     },
   );
   await scheduler.start();
-  log.info({ event: "scheduler.started", bus: bus.description, executorCount: library.executors.length }, "scheduler started");
-  process.stdout.write(`${JSON.stringify({ event: "scheduler.ready", executors: library.executors.length })}\n`);
+  log.info(
+    { event: "scheduler.started", bus: bus.description, executorCount: library.executors.length },
+    "scheduler started",
+  );
+  process.stdout.write(
+    `${JSON.stringify({ event: "scheduler.ready", executors: library.executors.length })}\n`,
+  );
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => void stop(scheduler, bus, log));
   }

@@ -1,5 +1,5 @@
 /** Values between steps: how many items one has, which item, and how a fan-out is gathered. */
-import { InvalidArgumentError, assert } from "@murakkab/kit";
+import { assert, InvalidArgumentError } from "@murakkab/kit";
 import { type ArtifactRef, collectArtifactRefs } from "@murakkab/model";
 import type { PassedValue } from "@murakkab/protocol";
 import type { StepRun } from "./job-machine.ts";
@@ -36,7 +36,9 @@ export function gather(run: StepRun): Readonly<Record<string, PassedValue>> {
   }
   const gathered: Record<string, PassedValue> = {};
   for (const port of Object.keys(run.planned.outputs)) {
-    const items = outputs.map((output) => output?.[port] ?? { kind: "inline", value: null } as const);
+    const items = outputs.map(
+      (output) => output?.[port] ?? ({ kind: "inline", value: null } as const),
+    );
     gathered[port] = items.every((item) => item.kind === "inline")
       ? { kind: "inline", value: items.map((item) => item.value) }
       : { kind: "list", items };

@@ -4,8 +4,8 @@ import {
   type Evidence,
   type Receipt,
   type StepReceipt,
-  type TerminalState,
   sloOutcome,
+  type TerminalState,
 } from "@murakkab/model";
 import type { JobRecord } from "./job-journal.ts";
 import type { JobEffect, StepRun } from "./job-machine.ts";

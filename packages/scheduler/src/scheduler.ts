@@ -9,30 +9,30 @@
  *   K2. A lost node or instance fails its attempts at once.
  */
 import type { ActorSystemPort } from "@murakkab/actor";
-import { type Bus, type Schema, type Subscription, publishValue, serve } from "@murakkab/bus";
+import { type Bus, publishValue, type Schema, type Subscription, serve } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
 import { findAvailability } from "@murakkab/core";
-import { type Cancel, type Clock, type Logger, type Random, every } from "@murakkab/kit";
+import { type Cancel, type Clock, every, type Logger, type Random } from "@murakkab/kit";
 import type { ArtifactRef, NodeRegistration } from "@murakkab/model";
 import {
-  type JobEvent,
-  JOB_RETENTION_MS,
-  NODE_LOST_AFTER_MS,
-  TICKET_MS,
   contentHeaders,
   decode,
   encode,
   instanceExitedSchema,
+  JOB_RETENTION_MS,
+  type JobEvent,
   jobCancelSchema,
   jobEventsSchema,
   jobListSchema,
   jobWaitSchema,
   lastToken,
+  NODE_LOST_AFTER_MS,
   nodeHeartbeatSchema,
   nodeRegistrationSchema,
   nodeSampleSchema,
-  submitSchema,
   subjects,
+  submitSchema,
+  TICKET_MS,
   uploadRequestSchema,
   validate,
 } from "@murakkab/protocol";
@@ -109,7 +109,9 @@ export class Scheduler {
         random,
         logger: log,
       },
-      { publishOps: (event) => this.publishOps(subjects.jobEvent(event.event, event.jobId), event) },
+      {
+        publishOps: (event) => this.publishOps(subjects.jobEvent(event.event, event.jobId), event),
+      },
     );
     const resolver = new InputResolver({ fleet: this.fleet, messaging });
     const { library } = this.settings;
@@ -131,7 +133,11 @@ export class Scheduler {
     this.serveJobs(this.jobs, journal);
     this.serveViews(this.jobs);
     this.startTimers(this.jobs, resolver, recoveredCount);
-    messaging.flush().catch((error: unknown) => log.warn({ event: "bus.flush-failed", err: error }, "flush failed"));
+    messaging
+      .flush()
+      .catch((error: unknown) =>
+        log.warn({ event: "bus.flush-failed", err: error }, "flush failed"),
+      );
     if (recoveredCount > 0) {
       log.info({ event: "jobs.recovered", count: recoveredCount }, "unfinished jobs run again");
     }
@@ -169,7 +175,12 @@ export class Scheduler {
     );
   }
 
-  private serve<T>(subject: string, schema: Schema<T>, what: string, handle: (value: T, subject: string) => unknown): void {
+  private serve<T>(
+    subject: string,
+    schema: Schema<T>,
+    what: string,
+    handle: (value: T, subject: string) => unknown,
+  ): void {
     this.subscriptions.push(
       serve(
         this.parts.bus.messaging,
@@ -179,7 +190,10 @@ export class Scheduler {
           what,
           queueGroup: QUEUE_GROUP,
           onDefect: (error, at) =>
-            this.parts.log.error({ event: "request.defect", subject: at, err: error }, "a request failed"),
+            this.parts.log.error(
+              { event: "request.defect", subject: at, err: error },
+              "a request failed",
+            ),
         },
         (value, message) => handle(value, message.subject),
       ),
@@ -192,7 +206,10 @@ export class Scheduler {
         try {
           handle(validate(schema, decode(message.data, message.headers).value, subject));
         } catch (error) {
-          this.parts.log.warn({ event: "message.refused", subject: message.subject, err: error }, "message refused");
+          this.parts.log.warn(
+            { event: "message.refused", subject: message.subject, err: error },
+            "message refused",
+          );
         }
       }),
     );
@@ -200,17 +217,23 @@ export class Scheduler {
 
   private serveFleet(): void {
     this.serve(subjects.schedulerPing, anything, "ping", () => ({ ok: true }));
-    this.serve(subjects.nodeRegister, nodeRegistrationSchema, "node registration", (it) => this.register(it));
+    this.serve(subjects.nodeRegister, nodeRegistrationSchema, "node registration", (it) =>
+      this.register(it),
+    );
     this.listen(subjects.allNodeHeartbeats, nodeHeartbeatSchema, ({ node, incarnation }) => {
       if (this.fleet.heartbeat(node, incarnation)) return;
       publishValue(this.parts.bus.messaging, subjects.nodeReregister(node), {});
     });
     this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => this.fleet.sampled(sample));
-    this.listen(subjects.allNodesLeft, z.object({ node: z.string(), incarnation: z.string() }), (left) => {
-      if (this.fleet.node(left.node)?.registration.incarnation !== left.incarnation) return;
-      this.loseInstances(this.fleet.removeNode(left.node), "its node left");
-      this.tellNode("node.left", left.node);
-    });
+    this.listen(
+      subjects.allNodesLeft,
+      z.object({ node: z.string(), incarnation: z.string() }),
+      (left) => {
+        if (this.fleet.node(left.node)?.registration.incarnation !== left.incarnation) return;
+        this.loseInstances(this.fleet.removeNode(left.node), "its node left");
+        this.tellNode("node.left", left.node);
+      },
+    );
     this.listen(subjects.allInstancesExited, instanceExitedSchema, (exited) => {
       const instance = this.fleet.removeInstance(exited.instance);
       if (instance !== undefined) this.loseInstances([instance], exited.reason);
@@ -247,7 +270,11 @@ export class Scheduler {
 
   private tellNode(event: "node.registered" | "node.left" | "node.lost", node: string): void {
     this.parts.log.info({ event, nodeId: node }, event);
-    this.publishOps(`mk.v1.${event}.${node}`, { event, node, at: new Date(this.parts.clock.wallMs()).toISOString() });
+    this.publishOps(`mk.v1.${event}.${node}`, {
+      event,
+      node,
+      at: new Date(this.parts.clock.wallMs()).toISOString(),
+    });
   }
 
   private publishOps(subject: string, value: JobEvent | Readonly<Record<string, unknown>>): void {
@@ -257,7 +284,10 @@ export class Scheduler {
       });
     } catch (error) {
       // The ops stream is a view: its loss is told and hurts no job.
-      this.parts.log.warn({ event: "ops.publish-failed", subject, err: error }, "ops copy not sent");
+      this.parts.log.warn(
+        { event: "ops.publish-failed", subject, err: error },
+        "ops copy not sent",
+      );
     }
   }
 
@@ -280,14 +310,27 @@ export class Scheduler {
       const status = await jobs.wait(lastToken(subject), request?.timeoutMs ?? 30_000);
       return status.receipt ?? status;
     });
-    this.serve(subjects.jobEvents("*"), jobEventsSchema, "events request", async (request, subject) => {
-      const { jobId } = await jobs.get(lastToken(subject));
-      return { jobId, ...(await journal.events(jobId, request?.after ?? 0)) };
-    });
-    this.serve(subjects.jobCancel("*"), jobCancelSchema, "cancel request", async (request, subject) => {
-      const status = await jobs.cancel(lastToken(subject), request?.reason ?? "cancelled by the user");
-      return status.receipt ?? status;
-    });
+    this.serve(
+      subjects.jobEvents("*"),
+      jobEventsSchema,
+      "events request",
+      async (request, subject) => {
+        const { jobId } = await jobs.get(lastToken(subject));
+        return { jobId, ...(await journal.events(jobId, request?.after ?? 0)) };
+      },
+    );
+    this.serve(
+      subjects.jobCancel("*"),
+      jobCancelSchema,
+      "cancel request",
+      async (request, subject) => {
+        const status = await jobs.cancel(
+          lastToken(subject),
+          request?.reason ?? "cancelled by the user",
+        );
+        return status.receipt ?? status;
+      },
+    );
   }
 
   private serveViews(jobs: JobService): void {
@@ -299,23 +342,35 @@ export class Scheduler {
         cpusReserved: node.cpusReserved,
         // Stale is unknown, not zero.
         sample: node.sample,
-        sampleAgeMs: node.sample === null ? null : Math.round(clock.monotonicMs() - node.sampleAtMs),
+        sampleAgeMs:
+          node.sample === null ? null : Math.round(clock.monotonicMs() - node.sampleAtMs),
       })),
     }));
-    this.serve(subjects.instanceList, anything, "request", () => ({ instances: this.fleet.instanceSamples() }));
+    this.serve(subjects.instanceList, anything, "request", () => ({
+      instances: this.fleet.instanceSamples(),
+    }));
     this.serve(subjects.libraryList, anything, "request", () => {
       const { executors, workflows } = this.settings.library;
       const availability = findAvailability(this.settings.library, this.fleet.snapshot().nodes, {});
       return {
-        executors: executors.map((entry) => ({ ...entry, unavailable: availability.get(entry.id) ?? null })),
+        executors: executors.map((entry) => ({
+          ...entry,
+          unavailable: availability.get(entry.id) ?? null,
+        })),
         workflows,
       };
     });
     this.serve(subjects.artifactUpload, uploadRequestSchema, "upload request", () => {
       const node = this.fleet
         .listNodes()
-        .map(({ registration, sample }) => ({ registration, usedBytes: sample?.disk.artifactBytes ?? 0 }))
-        .sort((a, b) => a.usedBytes - b.usedBytes || (a.registration.node < b.registration.node ? -1 : 1))[0];
+        .map(({ registration, sample }) => ({
+          registration,
+          usedBytes: sample?.disk.artifactBytes ?? 0,
+        }))
+        .sort(
+          (a, b) =>
+            a.usedBytes - b.usedBytes || (a.registration.node < b.registration.node ? -1 : 1),
+        )[0];
       if (node === undefined) throw noNodes();
       return {
         node: node.registration.node,

@@ -5,7 +5,13 @@ import { type JobEffect, JobMachine } from "@murakkab/scheduler";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-const MEASURE: AttemptMeasure = { runMs: 10, cpuSec: 0.01, memoryBytesMax: null, startedAtMs: 0, endedAtMs: 10 };
+const MEASURE: AttemptMeasure = {
+  runMs: 10,
+  cpuSec: 0.01,
+  memoryBytesMax: null,
+  startedAtMs: 0,
+  endedAtMs: 10,
+};
 const COST = { costUsd: 1, energyWh: 1 };
 const PLACE = { instance: "i1", node: "n1" };
 
@@ -18,10 +24,42 @@ const PLAN: JobPlan = {
   notes: [],
   output: { kind: "step", step: "d", output: "out" },
   steps: [
-    { step: "a", capability: "a", executor: "a", knobs: {}, inputs: { in: { kind: "input", input: "in" } }, outputs: { out: "list<y>" } },
-    { step: "b", capability: "b", executor: "b", knobs: {}, inputs: { y: { kind: "step", step: "a", output: "out" } }, fanOut: "y", outputs: { out: "list<y>" } },
-    { step: "c", capability: "c", executor: "c", knobs: {}, inputs: { in: { kind: "input", input: "in" } }, outputs: { out: "w" } },
-    { step: "d", capability: "d", executor: "d", knobs: {}, inputs: { ys: { kind: "step", step: "b", output: "out" }, w: { kind: "step", step: "c", output: "out" } }, outputs: { out: "z" } },
+    {
+      step: "a",
+      capability: "a",
+      executor: "a",
+      knobs: {},
+      inputs: { in: { kind: "input", input: "in" } },
+      outputs: { out: "list<y>" },
+    },
+    {
+      step: "b",
+      capability: "b",
+      executor: "b",
+      knobs: {},
+      inputs: { y: { kind: "step", step: "a", output: "out" } },
+      fanOut: "y",
+      outputs: { out: "list<y>" },
+    },
+    {
+      step: "c",
+      capability: "c",
+      executor: "c",
+      knobs: {},
+      inputs: { in: { kind: "input", input: "in" } },
+      outputs: { out: "w" },
+    },
+    {
+      step: "d",
+      capability: "d",
+      executor: "d",
+      knobs: {},
+      inputs: {
+        ys: { kind: "step", step: "b", output: "out" },
+        w: { kind: "step", step: "c", output: "out" },
+      },
+      outputs: { out: "z" },
+    },
   ],
 };
 
@@ -31,7 +69,9 @@ const dispatches = (effects: readonly JobEffect[]): Dispatch[] =>
 const inline = (value: unknown) => ({ kind: "inline", value }) as const;
 
 function outputFor(step: string, listLength: number) {
-  return { out: inline(step === "a" ? Array.from({ length: listLength }, (_, index) => index) : step) };
+  return {
+    out: inline(step === "a" ? Array.from({ length: listLength }, (_, index) => index) : step),
+  };
 }
 
 describe("job machine", () => {
@@ -39,7 +79,15 @@ describe("job machine", () => {
     const machine = new JobMachine(PLAN, { in: inline("x") });
     const first = dispatches(machine.step({ kind: "begin", nowMs: 0 }));
     expect(first.map((it) => it.id.step)).toEqual(["a", "c"]);
-    const done = machine.step({ kind: "attempt-finished", id: first[0]!.id, place: PLACE, outputs: outputFor("a", 3), measure: MEASURE, cost: COST, nowMs: 5 });
+    const done = machine.step({
+      kind: "attempt-finished",
+      id: first[0]!.id,
+      place: PLACE,
+      outputs: outputFor("a", 3),
+      measure: MEASURE,
+      cost: COST,
+      nowMs: 5,
+    });
     expect(dispatches(done).map((it) => [it.id.step, it.id.item, it.inputs["y"]])).toEqual([
       ["b", 0, inline(0)],
       ["b", 1, inline(1)],
@@ -50,8 +98,24 @@ describe("job machine", () => {
   test("an empty list makes its successors ready at once", () => {
     const machine = new JobMachine(PLAN, { in: inline("x") });
     const [a, c] = dispatches(machine.step({ kind: "begin", nowMs: 0 }));
-    machine.step({ kind: "attempt-finished", id: c!.id, place: PLACE, outputs: outputFor("c", 0), measure: MEASURE, cost: COST, nowMs: 1 });
-    const after = machine.step({ kind: "attempt-finished", id: a!.id, place: PLACE, outputs: outputFor("a", 0), measure: MEASURE, cost: COST, nowMs: 2 });
+    machine.step({
+      kind: "attempt-finished",
+      id: c!.id,
+      place: PLACE,
+      outputs: outputFor("c", 0),
+      measure: MEASURE,
+      cost: COST,
+      nowMs: 1,
+    });
+    const after = machine.step({
+      kind: "attempt-finished",
+      id: a!.id,
+      place: PLACE,
+      outputs: outputFor("a", 0),
+      measure: MEASURE,
+      cost: COST,
+      nowMs: 2,
+    });
     const [d] = dispatches(after);
     expect(d?.inputs["ys"]).toEqual(inline([]));
   });
@@ -59,69 +123,133 @@ describe("job machine", () => {
   test("a retryable failure is repeated elsewhere, at most ATTEMPTS_MAX times; a terminal one ends the job", () => {
     const error = { code: "INSTANCE_LOST", message: "gone", retryable: true };
     const machine = new JobMachine(PLAN, { in: inline("x") });
-    let next = dispatches(machine.step({ kind: "begin", nowMs: 0 })).find((it) => it.id.step === "a");
+    let next = dispatches(machine.step({ kind: "begin", nowMs: 0 })).find(
+      (it) => it.id.step === "a",
+    );
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
       expect(next?.id.attempt).toBe(attempt);
-      const effects = machine.step({ kind: "attempt-failed", id: next!.id, place: PLACE, error, measure: null, cost: COST, nowMs: attempt });
+      const effects = machine.step({
+        kind: "attempt-failed",
+        id: next!.id,
+        place: PLACE,
+        error,
+        measure: null,
+        cost: COST,
+        nowMs: attempt,
+      });
       next = dispatches(effects)[0];
       if (attempt < ATTEMPTS_MAX) expect(next?.avoidInstances).toContain("i1");
-      else expect(effects.map((effect) => effect.kind)).toEqual(["emit", "abort-attempts", "finish"]);
+      else
+        expect(effects.map((effect) => effect.kind)).toEqual(["emit", "abort-attempts", "finish"]);
     }
     expect(machine.finished).toBe(true);
 
     const other = new JobMachine(PLAN, { in: inline("x") });
     const [a] = dispatches(other.step({ kind: "begin", nowMs: 0 }));
-    const effects = other.step({ kind: "attempt-failed", id: a!.id, place: PLACE, error: { ...error, retryable: false }, measure: null, cost: COST, nowMs: 1 });
-    expect(effects.at(-1)).toMatchObject({ kind: "finish", state: "failed", error: { step: "a", code: "INSTANCE_LOST" } });
+    const effects = other.step({
+      kind: "attempt-failed",
+      id: a!.id,
+      place: PLACE,
+      error: { ...error, retryable: false },
+      measure: null,
+      cost: COST,
+      nowMs: 1,
+    });
+    expect(effects.at(-1)).toMatchObject({
+      kind: "finish",
+      state: "failed",
+      error: { step: "a", code: "INSTANCE_LOST" },
+    });
   });
 
   test("J4: a late answer of a superseded attempt changes nothing but the bill", () => {
     const machine = new JobMachine(PLAN, { in: inline("x") });
     const [a] = dispatches(machine.step({ kind: "begin", nowMs: 0 }));
-    machine.step({ kind: "attempt-failed", id: a!.id, place: PLACE, error: { code: "X", message: "x", retryable: true }, measure: null, cost: COST, nowMs: 1 });
-    const late = machine.step({ kind: "attempt-finished", id: a!.id, place: PLACE, outputs: outputFor("a", 2), measure: MEASURE, cost: COST, nowMs: 2 });
+    machine.step({
+      kind: "attempt-failed",
+      id: a!.id,
+      place: PLACE,
+      error: { code: "X", message: "x", retryable: true },
+      measure: null,
+      cost: COST,
+      nowMs: 1,
+    });
+    const late = machine.step({
+      kind: "attempt-finished",
+      id: a!.id,
+      place: PLACE,
+      outputs: outputFor("a", 2),
+      measure: MEASURE,
+      cost: COST,
+      nowMs: 2,
+    });
     expect(late).toEqual([]);
     expect(machine.steps.get("a")?.costUsd).toBe(2);
   });
 
   test("J1-J3 under random answers: sources first, one attempt per item, one finish", () => {
     fc.assert(
-      fc.property(fc.infiniteStream(fc.nat(1_000)), fc.nat(4), fc.option(fc.nat(20)), (choices, listLength, endAt) => {
-        const machine = new JobMachine(PLAN, { in: inline("x") });
-        const inFlight: Dispatch[] = [];
-        const doneSteps = new Set<string>();
-        let finishes = 0;
-        const take = (effects: readonly JobEffect[]): void => {
-          for (const effect of effects) {
-            if (effect.kind === "finish") finishes += 1;
-            if (effect.kind === "emit" && effect.event === "step-finished") doneSteps.add(String(effect.data["step"]));
-            if (effect.kind !== "dispatch") continue;
-            expect(finishes).toBe(0);
-            for (const source of Object.values(effect.planned.inputs)) {
-              if (source.kind === "step") expect(doneSteps).toContain(source.step);
+      fc.property(
+        fc.infiniteStream(fc.nat(1_000)),
+        fc.nat(4),
+        fc.option(fc.nat(20)),
+        (choices, listLength, endAt) => {
+          const machine = new JobMachine(PLAN, { in: inline("x") });
+          const inFlight: Dispatch[] = [];
+          const doneSteps = new Set<string>();
+          let finishes = 0;
+          const take = (effects: readonly JobEffect[]): void => {
+            for (const effect of effects) {
+              if (effect.kind === "finish") finishes += 1;
+              if (effect.kind === "emit" && effect.event === "step-finished")
+                doneSteps.add(String(effect.data["step"]));
+              if (effect.kind !== "dispatch") continue;
+              expect(finishes).toBe(0);
+              for (const source of Object.values(effect.planned.inputs)) {
+                if (source.kind === "step") expect(doneSteps).toContain(source.step);
+              }
+              expect(
+                inFlight.some(
+                  (it) => it.id.step === effect.id.step && it.id.item === effect.id.item,
+                ),
+              ).toBe(false);
+              expect(effect.id.attempt).toBeLessThanOrEqual(ATTEMPTS_MAX);
+              inFlight.push(effect);
             }
-            expect(inFlight.some((it) => it.id.step === effect.id.step && it.id.item === effect.id.item)).toBe(false);
-            expect(effect.id.attempt).toBeLessThanOrEqual(ATTEMPTS_MAX);
-            inFlight.push(effect);
+          };
+          take(machine.step({ kind: "begin", nowMs: 0 }));
+          for (let turn = 0; inFlight.length > 0; turn += 1) {
+            if (turn === endAt)
+              take(
+                machine.step({
+                  kind: "end",
+                  state: "cancelled",
+                  error: { code: "CANCELLED", message: "x", retryable: false },
+                }),
+              );
+            const choice = choices.next().value as number;
+            const [picked] = inFlight.splice(choice % inFlight.length, 1);
+            const { id } = picked!;
+            const base = { id, place: PLACE, measure: MEASURE, cost: COST, nowMs: turn };
+            const isBad = choice % 5 === 0;
+            take(
+              isBad
+                ? machine.step({
+                    kind: "attempt-failed",
+                    ...base,
+                    error: { code: "X", message: "x", retryable: choice % 2 === 0 },
+                  })
+                : machine.step({
+                    kind: "attempt-finished",
+                    ...base,
+                    outputs: outputFor(id.step, listLength),
+                  }),
+            );
           }
-        };
-        take(machine.step({ kind: "begin", nowMs: 0 }));
-        for (let turn = 0; inFlight.length > 0; turn += 1) {
-          if (turn === endAt) take(machine.step({ kind: "end", state: "cancelled", error: { code: "CANCELLED", message: "x", retryable: false } }));
-          const choice = choices.next().value as number;
-          const [picked] = inFlight.splice(choice % inFlight.length, 1);
-          const { id } = picked!;
-          const base = { id, place: PLACE, measure: MEASURE, cost: COST, nowMs: turn };
-          const isBad = choice % 5 === 0;
-          take(
-            isBad
-              ? machine.step({ kind: "attempt-failed", ...base, error: { code: "X", message: "x", retryable: choice % 2 === 0 } })
-              : machine.step({ kind: "attempt-finished", ...base, outputs: outputFor(id.step, listLength) }),
-          );
-        }
-        expect(finishes).toBe(1);
-        expect(machine.finished).toBe(true);
-      }),
+          expect(finishes).toBe(1);
+          expect(machine.finished).toBe(true);
+        },
+      ),
     );
   });
 });

@@ -3,7 +3,7 @@
  *
  * Between two timers every promise that can settle settles, so that one seed gives one history.
  */
-import { type Clock, assert } from "@murakkab/kit";
+import { assert, type Clock } from "@murakkab/kit";
 
 interface Timer {
   readonly atMs: number;

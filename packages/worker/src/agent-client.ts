@@ -1,8 +1,9 @@
 /** The agent of this node, asked over the bus. */
-import type { AbortSignalLike, Clock, ErrorContext } from "@murakkab/kit";
-import { delay, isRuntimeError, NoRespondersError, UnavailableError } from "@murakkab/kit";
+
 import type { Messaging } from "@murakkab/bus";
 import { callIdempotent } from "@murakkab/bus";
+import type { AbortSignalLike, Clock, ErrorContext } from "@murakkab/kit";
+import { delay, isRuntimeError, NoRespondersError, UnavailableError } from "@murakkab/kit";
 import type { ArtifactRef } from "@murakkab/model";
 import {
   artifactIngestReplySchema,

@@ -8,6 +8,8 @@
  *   T3. The engine's time limit is the executor's, or the job's remaining time when that is less.
  *   T4. A failed attempt tells what it cost.
  */
+
+import type { MessageContext } from "@murakkab/actor";
 import type { AbortSignalLike, Cancel, Clock, Deadline, Logger } from "@murakkab/kit";
 import {
   AbortSource,
@@ -18,7 +20,6 @@ import {
   toWireError,
   UnavailableError,
 } from "@murakkab/kit";
-import type { MessageContext } from "@murakkab/actor";
 import type { ArtifactRef, ExecutorEntry, KnobValues } from "@murakkab/model";
 import { collectArtifactRefs, parseInterfaceType } from "@murakkab/model";
 import type { AttemptMeasure, AttemptReply, AttemptRequest, PassedValue } from "@murakkab/protocol";

@@ -15,9 +15,9 @@ import {
   isRuntimeError,
   OverloadedError,
   RetryableError,
+  redact,
   TerminalError,
 } from "@murakkab/kit";
-import { redact } from "@murakkab/kit";
 
 /** A repeat on this node makes sense after this, ms: about as long as a neighbour's attempt. */
 const PRESSED_RETRY_AFTER_MS = 1_000;

@@ -14,7 +14,7 @@ import { ActorSystem } from "@murakkab/actor";
 import type { Bus } from "@murakkab/bus";
 import { connectNats, SYSTEM_CLOCK } from "@murakkab/bus/nats";
 import type { Logger } from "@murakkab/kit";
-import { describeError, seededRandom } from "@murakkab/kit";
+import { describeError, redact, seededRandom } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import type { WorkerSpec } from "@murakkab/protocol";
 import { pino } from "pino";
@@ -26,7 +26,6 @@ import { ScratchDisk } from "./adapters/scratch-disk.ts";
 import { UsageMeter } from "./adapters/usage-meter.ts";
 import { AgentClient } from "./agent-client.ts";
 import { ModelWorker, WORKER_ACTOR_TYPE } from "./model-worker.ts";
-import { redact } from "@murakkab/kit";
 
 /**
  * How long running attempts may go on after SIGTERM, ms; then they are aborted. Well below the

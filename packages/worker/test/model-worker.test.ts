@@ -2,8 +2,9 @@
  * Goal: one attempt from request to reply, with every way it can end.
  * Method: the behaviour with a fake agent, scratch and engine under a virtual clock.
  */
-import { describe, expect, test } from "vitest";
+
 import { AssertionError, CancelledError, EngineFailedError, RetryableError } from "@murakkab/kit";
+import { describe, expect, test } from "vitest";
 import type { EngineCall } from "../src/engine.ts";
 import { artifactRef } from "./entries.ts";
 import { failureIn, outputsIn, workerFixture } from "./worker-fixture.ts";

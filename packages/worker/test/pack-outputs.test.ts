@@ -2,8 +2,9 @@
  * Goal: what an engine gives becomes an answer that fits in a message.
  * Method: the behaviour with a fake agent, scratch and engine.
  */
-import { describe, expect, test } from "vitest";
+
 import { SPILL_BYTES } from "@murakkab/protocol";
+import { describe, expect, test } from "vitest";
 import { failureIn, outputsIn, workerFixture } from "./worker-fixture.ts";
 
 describe("outputs", () => {

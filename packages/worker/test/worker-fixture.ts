@@ -1,10 +1,10 @@
 /** A model worker whose agent, scratch, usage and engine are fakes in memory. */
-import { expect } from "vitest";
+
 import type { MessageContext } from "@murakkab/actor";
-import { AbortSource } from "@murakkab/kit";
-import { SILENT_LOGGER } from "@murakkab/kit";
+import { AbortSource, SILENT_LOGGER } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import type { AttemptReply, AttemptRequest } from "@murakkab/protocol";
+import { expect } from "vitest";
 import type { Engine, EngineCall, Values } from "../src/engine.ts";
 import { ModelWorker } from "../src/model-worker.ts";
 import type { AgentPort, ScratchPort } from "../src/ports.ts";

@@ -4,7 +4,6 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
 import { ActorSystem } from "@murakkab/actor";
 import { MemoryBroker, serve } from "@murakkab/bus";
 import { SYSTEM_CLOCK } from "@murakkab/bus/nats";
@@ -19,6 +18,7 @@ import {
   coresReleaseSchema,
   subjects,
 } from "@murakkab/protocol";
+import { expect, onTestFinished, test } from "vitest";
 import { FunctionCallEngine } from "../src/adapters/function-engine.ts";
 import { ScratchDisk } from "../src/adapters/scratch-disk.ts";
 import { UsageMeter } from "../src/adapters/usage-meter.ts";

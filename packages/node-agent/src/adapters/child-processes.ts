@@ -15,6 +15,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { redact } from "@murakkab/kit";
 import type { WorkerSpec } from "@murakkab/protocol";
 import { INSTANCE_VARIABLE, STDERR_TAIL_BYTES, workerMessageSchema } from "@murakkab/protocol";
 import type {
@@ -26,7 +27,6 @@ import type {
 } from "../ports.ts";
 import { bootId, isLinux, processTree, readStat, residentBytes } from "./proc.ts";
 import { reap, sendSignal } from "./reaper.ts";
-import { redact } from "@murakkab/kit";
 import { TailBuffer } from "./tail-buffer.ts";
 
 /** A command that outlives its worker may hold the stderr pipe open; the rest is not waited for. */

@@ -12,9 +12,9 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { INSTANCE_VARIABLE, PROCESS_GROUPS_FILE } from "@murakkab/protocol";
 import { allPids, environmentOf, isLinux, readStat } from "./proc.ts";
-import { setTimeout as pause } from "node:timers/promises";
 
 /** Between two looks at what is left, ms: a killed process is usually gone within a few. */
 const LOOK_INTERVAL_MS = 10;

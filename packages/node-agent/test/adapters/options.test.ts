@@ -1,11 +1,11 @@
 /** Flags and environment: defaults, credentials, and one clear sentence for each mistake. */
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { redact } from "@murakkab/kit";
 import { describe, expect, it } from "vitest";
 import { parseRange } from "../../src/adapters/byte-range.ts";
 import { lockDataDir } from "../../src/adapters/data-lock.ts";
 import { readSettings } from "../../src/adapters/options.ts";
-import { redact } from "@murakkab/kit";
 import { TailBuffer } from "../../src/adapters/tail-buffer.ts";
 import { readTokenFile } from "../../src/adapters/token-file.ts";
 import { temporaryDir } from "../fixtures/temporary.ts";

@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -17,7 +17,7 @@ import { connectNats } from "@murakkab/bus/nats";
 import { type NatsServerProcess, startNatsServer } from "@murakkab/bus/nats-server";
 import { assert } from "@murakkab/kit";
 import type { JobReply, Receipt } from "@murakkab/model";
-import { type JobEvent, decode, subjects } from "@murakkab/protocol";
+import { decode, type JobEvent, subjects } from "@murakkab/protocol";
 import { waitFor } from "../wait-for.ts";
 
 const PACKAGES = fileURLToPath(new URL("../../..", import.meta.url));
@@ -155,18 +155,28 @@ export class RealCluster {
 
   wait(jobId: string, timeoutMs = 60_000): Promise<Receipt> {
     const request = { subject: subjects.jobWait(jobId), value: { timeoutMs } };
-    return call<Receipt>(this.bus.messaging, request, { timeoutMs: timeoutMs + 5_000, encoding: "json" });
+    return call<Receipt>(this.bus.messaging, request, {
+      timeoutMs: timeoutMs + 5_000,
+      encoding: "json",
+    });
   }
 
   /** Resolves with the first event of this name for which `matches` holds. */
-  nextEvent(jobId: string, name: string, matches: (event: JobEvent) => boolean = () => true): Promise<JobEvent> {
+  nextEvent(
+    jobId: string,
+    name: string,
+    matches: (event: JobEvent) => boolean = () => true,
+  ): Promise<JobEvent> {
     return new Promise((resolve) => {
-      const subscription = this.bus.messaging.subscribe(subjects.jobEvent(name, jobId), (message) => {
-        const event = decode(message.data, message.headers).value as JobEvent;
-        if (!matches(event)) return;
-        subscription.unsubscribe();
-        resolve(event);
-      });
+      const subscription = this.bus.messaging.subscribe(
+        subjects.jobEvent(name, jobId),
+        (message) => {
+          const event = decode(message.data, message.headers).value as JobEvent;
+          if (!matches(event)) return;
+          subscription.unsubscribe();
+          resolve(event);
+        },
+      );
     });
   }
 
@@ -176,7 +186,8 @@ export class RealCluster {
     for (const name of await readdir("/proc")) {
       if (!/^\d+$/.test(name)) continue;
       const environment = await readFile(`/proc/${name}/environ`, "utf8").catch(() => "");
-      if (environment.split("\0").includes(`MURAKKAB_INSTANCE=${instance}`)) found.push(Number(name));
+      if (environment.split("\0").includes(`MURAKKAB_INSTANCE=${instance}`))
+        found.push(Number(name));
     }
     return found;
   }
@@ -209,7 +220,11 @@ function startScheduler(context: {
   );
 }
 
-function start(name: string, args: readonly string[], env: Readonly<Record<string, string>>): RealProcess {
+function start(
+  name: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): RealProcess {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],

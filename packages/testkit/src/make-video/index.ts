@@ -1,11 +1,12 @@
 /** Making example videos from scene files, and judging answers about them. */
-export { MakeVideoError } from "./make-video-error.ts";
+
 export {
   type MakeVideoOptions,
   makeVideo,
   type VideoReport,
   type VideoScene,
 } from "./make-video.ts";
+export { MakeVideoError } from "./make-video-error.ts";
 export {
   NOT_FOUND_ANSWER,
   QUESTION_KINDS,

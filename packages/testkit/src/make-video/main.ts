@@ -3,8 +3,9 @@
  *
  * Owns:      arguments, signals, exit codes and what is printed.
  */
-import { MakeVideoError } from "./make-video-error.ts";
+
 import { makeVideo, type VideoReport } from "./make-video.ts";
+import { MakeVideoError } from "./make-video-error.ts";
 
 const USAGE = "usage: make-video SCENES.yaml OUT.mp4";
 /** What shells use for a program ended by a signal: 128 and the signal's number. */

@@ -1,7 +1,8 @@
 /** Files of the simulated hosts: one shared map, paths are keys. */
+
+import { NotFoundError, sha256Hex } from "@murakkab/kit";
 import type { BlobMeta, BlobPort, StagedBlob, StoredBlob } from "@murakkab/node-agent";
 import type { ScratchPort } from "@murakkab/worker";
-import { NotFoundError, sha256Hex } from "@murakkab/kit";
 
 export class MemoryDisk {
   readonly files = new Map<string, Uint8Array>();

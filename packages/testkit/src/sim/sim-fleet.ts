@@ -4,8 +4,8 @@
  */
 import { ActorSystem } from "@murakkab/actor";
 import { type Bus, MemoryBroker } from "@murakkab/bus";
-import { type Logger, SILENT_LOGGER, sha256Hex, seededRandom } from "@murakkab/kit";
-import { type ExecutorEntry, type Workflow, artifactUri } from "@murakkab/model";
+import { type Logger, SILENT_LOGGER, seededRandom, sha256Hex } from "@murakkab/kit";
+import { artifactUri, type ExecutorEntry, type Workflow } from "@murakkab/model";
 import { Scheduler } from "@murakkab/scheduler";
 import { VirtualClock } from "../virtual-clock.ts";
 import { MemoryDisk } from "./memory-blobs.ts";
@@ -23,7 +23,12 @@ export interface SimFleetOptions {
   readonly log?: Logger;
 }
 
-const RATES = { pricePerCoreHourUsd: 0.04, busyWattsPerCore: 3.5, idleWattsPerCore: 0.7, memoryWattsPerGib: 0.4 };
+const RATES = {
+  pricePerCoreHourUsd: 0.04,
+  busyWattsPerCore: 3.5,
+  idleWattsPerCore: 0.7,
+  memoryWattsPerGib: 0.4,
+};
 
 export class SimFleet {
   readonly clock = new VirtualClock();

@@ -6,7 +6,7 @@
  */
 import { ActorSystem } from "@murakkab/actor";
 import type { MemoryBroker } from "@murakkab/bus";
-import { type Clock, type Logger, NotFoundError, type Random, delay } from "@murakkab/kit";
+import { type Clock, delay, type Logger, NotFoundError, type Random } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import {
   ArtifactStore,
@@ -16,7 +16,13 @@ import {
   type ProcessPort,
   type SpawnRequest,
 } from "@murakkab/node-agent";
-import { AgentClient, type EngineCall, ModelWorker, type Values, WORKER_ACTOR_TYPE } from "@murakkab/worker";
+import {
+  AgentClient,
+  type EngineCall,
+  ModelWorker,
+  type Values,
+  WORKER_ACTOR_TYPE,
+} from "@murakkab/worker";
 import { MemoryBlobs, type MemoryDisk } from "./memory-blobs.ts";
 
 /** What an executor's engine does in the simulation. */
@@ -83,7 +89,11 @@ export class SimHost {
         processes: this.makeProcesses(),
         sampler: {
           sample: async () => ({
-            cpu: { cores: options.cpus, busyRatio: 0, perCore: Array(options.cpus).fill(0) as number[] },
+            cpu: {
+              cores: options.cpus,
+              busyRatio: 0,
+              perCore: Array(options.cpus).fill(0) as number[],
+            },
             memory: { totalBytes: HOST_MEMORY_MIB * 1_048_576, usedBytes: 0 },
             disk: { totalBytes: null, usedBytes: null },
             network: { rxBytesPerSec: null, txBytesPerSec: null },
@@ -149,9 +159,12 @@ export class SimHost {
     };
     clock.after(WORKER_START_MS, () => {
       if (isGone) return;
-      actors.spawn(
-        { type: WORKER_ACTOR_TYPE, key: instance },
-        () => this.makeWorker(executor, new AgentClient({ messaging, clock }, { node: this.node, instance }), disk),
+      actors.spawn({ type: WORKER_ACTOR_TYPE, key: instance }, () =>
+        this.makeWorker(
+          executor,
+          new AgentClient({ messaging, clock }, { node: this.node, instance }),
+          disk,
+        ),
       );
       events.onReady();
     });

@@ -6,9 +6,9 @@
  */
 import { join } from "node:path";
 import { EngineFailedError, InvalidArgumentError } from "@murakkab/kit";
-import { collectArtifactRefs, type CommandEngine, type ExecutorEntry } from "@murakkab/model";
 import type { OutputParser } from "@murakkab/library";
 import { type Hole, parseHoles, selectArgs } from "@murakkab/library/command";
+import { type CommandEngine, collectArtifactRefs, type ExecutorEntry } from "@murakkab/model";
 import type { Engine, EngineCall, Values } from "../engine.ts";
 import type { ProgramRunner } from "./program.ts";
 

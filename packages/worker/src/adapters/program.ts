@@ -18,12 +18,12 @@ import {
   EngineFailedError,
   InvalidArgumentError,
   RetryableError,
+  redact,
   TerminalError,
 } from "@murakkab/kit";
 import type { RunResult } from "@murakkab/library";
 import { INSTANCE_VARIABLE } from "@murakkab/protocol";
 import { diskFull } from "../failure.ts";
-import { redact } from "@murakkab/kit";
 import { type GroupLedger, signalGroup } from "./group-ledger.ts";
 import { OutputTail } from "./output-tail.ts";
 

@@ -1,10 +1,10 @@
 /** Goal: holes become single arguments, files and parsers become outputs. Method: `printf`, `cp`. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
 import { EngineFailedError } from "@murakkab/kit";
 import type { OutputParser } from "@murakkab/library";
 import type { CommandEngine, ExecutorEntry } from "@murakkab/model";
+import { describe, expect, test } from "vitest";
 import { CommandLineEngine } from "../../src/adapters/command-engine.ts";
 import { artifactRef, executorEntry } from "../entries.ts";
 import { programFixture, tempDir } from "./program-fixture.ts";

@@ -1,7 +1,8 @@
 /** Goal: a library function runs under the same limits as a program. */
-import { expect, test } from "vitest";
+
 import { CancelledError } from "@murakkab/kit";
 import type { ExecutorFunction } from "@murakkab/library";
+import { expect, test } from "vitest";
 import { FunctionCallEngine } from "../../src/adapters/function-engine.ts";
 import { executorEntry } from "../entries.ts";
 import { groupMembers, programFixture, tempDir } from "./program-fixture.ts";

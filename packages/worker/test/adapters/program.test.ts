@@ -4,8 +4,8 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
 import { CancelledError, type RuntimeError } from "@murakkab/kit";
+import { describe, expect, test } from "vitest";
 import { groupMembers, programFixture, until } from "./program-fixture.ts";
 
 async function failureOf(run: Promise<unknown>): Promise<RuntimeError> {
