@@ -115,3 +115,19 @@ test("a bus on another machine without credentials is refused", async () => {
     expect(said).toMatch(/credentials.*--insecure/);
   }
 });
+
+test("an advertised address that does not answer is not used, and the agent says why", async () => {
+  const agent = cluster.startAgent({
+    node: "unreachable",
+    cpus: 1,
+    args: ["--advertise", "127.0.0.1:9", "--log-level", "debug"],
+  });
+  await waitFor(
+    () => agent.lines.some((line) => line.includes("127.0.0.1:9") && line.includes("reach")),
+    {
+      what: "the agent to tell of the refusal",
+      timeoutMs: 20_000,
+    },
+  );
+  expect(agent.lines.join("\n")).not.toContain('"node.ready"');
+});

@@ -176,6 +176,8 @@ class InvalidArgumentErrorWithCode extends InvalidArgumentError {
   }
 }
 
+/** A file of such a name promises pictures; a sound file promises none. */
+const VIDEO_EXTENSIONS = /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g)$/i;
 const MEDIA_EXTENSIONS =
   /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|wav|mp3|flac|ogg|opus|m4a|aac|png|jpe?g|webp|gif)$/i;
 
@@ -216,8 +218,11 @@ export function typeInputs(
       excludedTypes.set("audio", gap);
       gaps.push(gap);
     }
-    if (type === "audio" && !media.hasPictures)
-      gaps.push(`input "${source}" has sound but no pictures`);
+    if (type === "audio" && VIDEO_EXTENSIONS.test(source)) {
+      const gap = `input "${source}" has sound but no pictures`;
+      excludedTypes.set("video", gap);
+      gaps.push(gap);
+    }
   }
   return { typed, values, excludedTypes, gaps };
 }

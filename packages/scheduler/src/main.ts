@@ -25,6 +25,7 @@ import {
 } from "@murakkab/library";
 import { makeTicket, subjects } from "@murakkab/protocol";
 import { pino } from "pino";
+import { httpAddressProbe } from "./adapters/address-probe.ts";
 import { httpArtifactUplink } from "./adapters/artifact-uplink.ts";
 import { Scheduler } from "./scheduler.ts";
 
@@ -35,6 +36,18 @@ const IDLE_STOP_MS = 10 * 60_000;
 const START_LIMIT_MS = 20_000;
 const TOKEN_CHARS_MIN = 16;
 const EXIT_GRACE_MS = 3_000;
+
+const HELP = `murakkab scheduler: plans and runs jobs; one per bus
+
+  --nats URL             bus (default NATS_URL, else nats://127.0.0.1:4222)
+  --token-file FILE      the cluster's token (or MURAKKAB_TOKEN_FILE)
+  --library DIR          further executors and workflows (repeatable)
+  --connect-timeout SEC  how long to wait for the bus at the start (default 10)
+  --log-level LEVEL      trace, debug, info, warn, error (default info)
+  --insecure             allow a bus on another host without credentials
+
+Credentials: in the URL, or NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_CREDS (a path).
+`;
 
 interface Settings {
   readonly nats: string;
@@ -54,8 +67,13 @@ function readSettings(argv: readonly string[]): Settings {
       "connect-timeout": { type: "string" },
       "log-level": { type: "string" },
       insecure: { type: "boolean" },
+      help: { type: "boolean" },
     },
   });
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    process.exit(0);
+  }
   const nats = values.nats ?? process.env["NATS_URL"] ?? "nats://127.0.0.1:4222";
   const tokenFile = values["token-file"] ?? process.env["MURAKKAB_TOKEN_FILE"];
   if (tokenFile === undefined) {
@@ -162,6 +180,7 @@ async function main(): Promise<void> {
       random,
       log,
       uplink: httpArtifactUplink(settings.token),
+      addressProbe: httpAddressProbe(),
       tickets: {
         uploadTicket: (lifetimeMs) =>
           makeTicket({

@@ -9,6 +9,12 @@ export interface ArtifactUplink {
   ): Promise<ArtifactRef>;
 }
 
+/** Looks whether an agent's artifact server answers under the address that it advertises. */
+export interface AddressProbe {
+  /** Errors: `ADDRESS_UNREACHABLE` (retryable), naming node and address. */
+  check(holder: ArtifactHolder): Promise<void>;
+}
+
 /** Short-lived permission to upload, signed with the cluster's token. */
 export interface TicketIssuer {
   uploadTicket(lifetimeMs: number): string;

@@ -43,13 +43,14 @@ import { Intake, type IntakeLibrary } from "./intake.ts";
 import { InputResolver, noNodes } from "./job-inputs.ts";
 import { JobJournal } from "./job-journal.ts";
 import { JobService } from "./job-service.ts";
-import type { ArtifactUplink, TicketIssuer } from "./ports.ts";
+import type { AddressProbe, ArtifactUplink, TicketIssuer } from "./ports.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
   readonly actors: ActorSystemPort;
   readonly uplink: ArtifactUplink;
   readonly tickets: TicketIssuer;
+  readonly addressProbe: AddressProbe;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -240,7 +241,13 @@ export class Scheduler {
     });
   }
 
-  private register(registration: NodeRegistration): unknown {
+  private async register(registration: NodeRegistration): Promise<unknown> {
+    const { node, artifactUrl: url, incarnation } = registration;
+    const known = this.fleet.node(node)?.registration;
+    // An address that nobody reaches would fail every transfer later, one job at a time.
+    if (known?.incarnation !== incarnation || known.artifactUrl !== url) {
+      await this.parts.addressProbe.check({ node, url });
+    }
     const lost = this.fleet.register(registration, (id) =>
       this.settings.library.executors.find((entry) => entry.id === id),
     );

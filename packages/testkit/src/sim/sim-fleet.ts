@@ -65,6 +65,7 @@ export class SimFleet {
         random: random.stream("scheduler"),
         clock: this.clock,
         log,
+        addressProbe: { check: async () => undefined },
         tickets: { uploadTicket: () => "ticket" },
         uplink: {
           put: async (holder, { data, mediaType }) => {
