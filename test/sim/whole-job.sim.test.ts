@@ -5,7 +5,7 @@
 import { call } from "@murakkab/bus";
 import type { JobReply, Receipt } from "@murakkab/model";
 import { type JobEvent, subjects } from "@murakkab/protocol";
-import { SimFleet, videoExecutors } from "@murakkab/testkit";
+import { SimFleet, type SimHostOptions, videoExecutors } from "@murakkab/testkit";
 import { describe, expect, test } from "vitest";
 
 const JOB_ID = "7c0f3c1e-0000-4000-8000-000000000001";
@@ -51,13 +51,14 @@ interface History {
 async function playJob(
   seed: string,
   disturb?: (fleet: SimFleet, event: JobEvent) => void,
+  hosts: readonly SimHostOptions[] = HOSTS,
 ): Promise<History> {
   // The simulated speech engine never opens its audio, so the reference needs no bytes behind it.
   const executors = videoExecutors().map((entry) =>
     entry.id === "speech" ? { ...entry, inputs: { audio: { type: "audio" } } } : entry,
   );
   const engines = { ...ENGINES, audio: { ...ENGINES.audio, outputs: ENGINES.audio.outputs } };
-  const fleet = new SimFleet({ seed, executors, engines, hosts: HOSTS, inputs: VIDEO });
+  const fleet = new SimFleet({ seed, executors, engines, hosts, inputs: VIDEO });
   await fleet.start();
   const lines: string[] = [];
   const { messaging } = fleet.client;
@@ -139,5 +140,18 @@ describe("a whole job under virtual time", () => {
     expect(hasStopped).toBe(true);
     expect(receipt).toMatchObject({ state: "succeeded", answer: "Anna" });
     expect(events.map((event) => event.number)).toEqual(events.map((_event, index) => index + 1));
+  });
+
+  test("a host with memory for two instances at a time makes room again and again", async () => {
+    const small = {
+      ...HOSTS[0],
+      node: "small",
+      cpus: 1,
+      memoryMib: 130,
+      programs: ["pocketsphinx", "tesseract"],
+    };
+    const { receipt } = await playJob("small", undefined, [small]);
+    expect(receipt).toMatchObject({ state: "succeeded", answer: "Anna" });
+    for (const step of receipt.steps) expect(step.nodes).toEqual(["small"]);
   });
 });

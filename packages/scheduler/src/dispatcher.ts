@@ -1,8 +1,9 @@
 /**
  * Attempts that wait, and the instances that take them.
  *
- * Owns:      the queue, starting and stopping of instances for it, one ask per attempt.
- * Does not:  decide placements (core/placement.ts) or retries (job-machine.ts).
+ * Owns:      the queue and one ask per attempt.
+ * Does not:  decide placements (core/placement.ts) or retries (job-machine.ts), or know how an
+ *            instance starts and stops (instance-pool.ts).
  *
  * Invariants:
  *   Q1. Every submitted attempt is settled exactly once: finished or failed.
@@ -10,12 +11,11 @@
  *   Q3. Waiting attempts of one executor keep their order.
  */
 import type { ActorSystemPort } from "@murakkab/actor";
-import { call, type Messaging } from "@murakkab/bus";
+import type { Messaging } from "@murakkab/bus";
 import { type Placement, type PlacementSnapshot, placeAttempt } from "@murakkab/core";
 import {
   AbortSource,
   assert,
-  backoffMs,
   type Cancel,
   type Clock,
   type Deadline,
@@ -28,8 +28,8 @@ import {
 } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import type { AttemptMeasure, AttemptReply, AttemptRequest, PassedValue } from "@murakkab/protocol";
-import { instanceStartReplySchema, okReplySchema, subjects } from "@murakkab/protocol";
 import type { Fleet, FleetInstance } from "./fleet.ts";
+import { InstancePool, type InstancePoolSettings } from "./instance-pool.ts";
 import type { AttemptPlace } from "./job-machine.ts";
 
 export interface AttemptWork {
@@ -70,18 +70,11 @@ interface Entry {
   cancelTimer: Cancel;
 }
 
-export interface DispatcherSettings {
-  /** An instance without work for this long is stopped, ms. */
-  readonly idleStopMs: number;
-  /** An instance must be ready within this time, ms. */
-  readonly startLimitMs: number;
-  /** Nobody answers for this node. */
-  readonly onNodeGone: (node: string) => void;
-}
+export type DispatcherSettings = Pick<
+  InstancePoolSettings,
+  "idleStopMs" | "startLimitMs" | "onNodeGone"
+>;
 
-/** Consecutive failed starts of an executor after which its waiting attempts fail. */
-const START_FAILURES_MAX = 3;
-const START_BACKOFF = { baseMs: 200, maxMs: 5_000 };
 /** Internal: an answer may have been lost with the connection. */
 const BUS_WAS_AWAY = "BUS_WAS_AWAY";
 /** A lost instance is known by event; this only bounds an answer that got lost on the way, ms. */
@@ -90,19 +83,15 @@ const ABORT_ANSWER_MS = 5_000;
 export class Dispatcher {
   private readonly fleet: Fleet;
   private readonly actors: ActorSystemPort;
-  private readonly messaging: Messaging;
   private readonly clock: Clock;
-  private readonly random: Random;
   private readonly log: Logger;
-  private readonly settings: DispatcherSettings;
   private readonly waiting: Entry[] = [];
   private readonly running = new Set<Entry>();
   private readonly wanted = new Map<
     string,
     { executor: ExecutorEntry; labels: AttemptWork["labels"] }
   >();
-  private readonly startFailures = new Map<string, { count: number; notBeforeMs: number }>();
-  private instanceNumber = 0;
+  private readonly pool: InstancePool;
   private isConnected = true;
   private readonly connectWaiters: (() => void)[] = [];
 
@@ -119,11 +108,14 @@ export class Dispatcher {
   ) {
     this.fleet = components.fleet;
     this.actors = components.actors;
-    this.messaging = components.messaging;
     this.clock = components.clock;
-    this.random = components.random.stream("dispatcher");
     this.log = components.log.child({ component: "dispatcher" });
-    this.settings = settings;
+    this.pool = new InstancePool(components, {
+      ...settings,
+      isConnected: () => this.isConnected,
+      onChanged: () => this.pump(),
+      onGaveUp: (executor, error) => this.failWaiting(executor, error),
+    });
   }
 
   get waitingCount(): number {
@@ -189,8 +181,7 @@ export class Dispatcher {
     demand: Pick<AttemptWork, "executor" | "labels"> & Partial<AttemptWork>,
     count?: number,
   ): Placement {
-    const failure = this.startFailures.get(demand.executor.id);
-    const mustWait = failure !== undefined && this.clock.monotonicMs() < failure.notBeforeMs;
+    const mustWait = !this.pool.mayStart(demand.executor.id);
     const waitingCount =
       count ?? this.waiting.filter((it) => it.work.executor.id === demand.executor.id).length;
     const snapshot: PlacementSnapshot = this.fleet.snapshot();
@@ -223,77 +214,16 @@ export class Dispatcher {
   }
 
   private startInstance(
-    { node, evict }: Extract<Placement, { kind: "start" }>,
+    placement: Extract<Placement, { kind: "start" }>,
     executor: ExecutorEntry,
   ): void {
-    for (const idle of evict) this.stopInstance(idle, "making room");
-    this.instanceNumber += 1;
-    const suffix = this.random.uuid().slice(0, 8);
-    const instance = this.fleet.addInstance({
-      instance: `${executor.id}-${this.instanceNumber}-${suffix}`,
-      node,
-      executor,
-    });
     this.wanted.delete(executor.id);
-    void this.awaitStart(instance);
+    this.pool.start(placement, executor);
   }
 
-  private async awaitStart(instance: FleetInstance): Promise<void> {
-    const { executor, node } = instance;
-    const { startLimitMs } = this.settings;
-    const startedAtMs = this.clock.monotonicMs();
-    try {
-      await call(
-        this.messaging,
-        {
-          subject: subjects.instanceStart(node),
-          value: { instance: instance.instance, executor, remainingMs: startLimitMs },
-          schema: instanceStartReplySchema,
-        },
-        { timeoutMs: startLimitMs + 1_000 },
-      );
-      if (instance.state === "starting") instance.state = "ready";
-      this.startFailures.delete(executor.id);
-      this.log.info(
-        {
-          event: "instance.started",
-          instance: instance.instance,
-          node,
-          executor: executor.id,
-          durationMs: Math.round(this.clock.monotonicMs() - startedAtMs),
-        },
-        "instance started",
-      );
-    } catch (error) {
-      this.fleet.removeInstance(instance.instance);
-      // Nobody listens on the agent's own subject: the host is gone, whatever its last beat was.
-      const isNodeGone = isRuntimeError(error) && error.code === "NO_RESPONDERS";
-      if (isNodeGone && this.isConnected) this.settings.onNodeGone(node);
-      else this.onStartFailed(instance, error);
-    }
-    this.pump();
-  }
-
-  private onStartFailed({ executor, node, instance }: FleetInstance, error: unknown): void {
-    const count = (this.startFailures.get(executor.id)?.count ?? 0) + 1;
-    const waitMs = backoffMs(count, START_BACKOFF, this.random);
-    const notBeforeMs = this.clock.monotonicMs() + waitMs;
-    this.startFailures.set(executor.id, { count, notBeforeMs });
-    this.log.warn(
-      { event: "instance.start-failed", instance, node, executor: executor.id, err: error, count },
-      "instance did not start",
-    );
-    this.clock.after(waitMs, () => this.pump());
-    if (count < START_FAILURES_MAX) return;
-    this.startFailures.delete(executor.id);
-    const cause = isRuntimeError(error) ? error : new TerminalError("INTERNAL", String(error));
+  private failWaiting(executor: ExecutorEntry, error: WireError): void {
     for (const entry of this.waiting.filter((it) => it.work.executor.id === executor.id)) {
-      this.settleFailed(entry, null, {
-        ...toWireError(cause),
-        code: "INSTANCE_START_FAILED",
-        message: `executor ${executor.id} could not be started after ${count} tries: ${cause.message}`,
-        retryable: false,
-      });
+      this.settleFailed(entry, null, error);
     }
   }
 
@@ -421,6 +351,11 @@ export class Dispatcher {
     return true;
   }
 
+  /** Stops instances that had no work for long. */
+  sweepIdle(): void {
+    this.pool.sweepIdle();
+  }
+
   /** An instance ended or its node was lost: its attempts fail now (Q2). */
   onInstanceLost(instance: FleetInstance, reason: string): void {
     for (const entry of [...this.running]) {
@@ -434,50 +369,6 @@ export class Dispatcher {
       entry.giveUp.abort(new TerminalError("INSTANCE_LOST", reason));
     }
     this.pump();
-  }
-
-  stopInstance(instanceId: string, reason: string): void {
-    const instance = this.fleet.instance(instanceId);
-    if (instance === undefined || instance.state === "stopping") return;
-    instance.state = "stopping";
-    this.log.info(
-      { event: "instance.stopped", instance: instanceId, node: instance.node, reason },
-      "stopping instance",
-    );
-    void this.awaitStop(instance);
-  }
-
-  private async awaitStop(instance: FleetInstance): Promise<void> {
-    const graceMs = 2_000;
-    try {
-      await call(
-        this.messaging,
-        {
-          subject: subjects.instanceStop(instance.node),
-          value: { instance: instance.instance, graceMs },
-          schema: okReplySchema,
-        },
-        { timeoutMs: graceMs + 3_000 },
-      );
-    } catch (error) {
-      this.log.warn(
-        { event: "instance.stop-failed", instance: instance.instance, err: error },
-        "instance did not stop as told",
-      );
-    }
-    this.fleet.removeInstance(instance.instance);
-    this.pump();
-  }
-
-  /** Stops instances that had no work for long. */
-  sweepIdle(): void {
-    const nowMs = this.clock.monotonicMs();
-    for (const it of this.fleet.listInstances()) {
-      const isIdle = it.state === "ready" && it.inFlightCount === 0;
-      if (isIdle && nowMs - it.usedAtMs >= this.settings.idleStopMs) {
-        this.stopInstance(it.instance, "idle");
-      }
-    }
   }
 }
 

@@ -266,7 +266,10 @@ export class JobMachine {
 
   private completeStep(run: StepRun): readonly JobEffect[] {
     run.state = "done";
-    run.outputs = gather(run);
+    run.outputs = gather(
+      run.planned,
+      run.items.map((item) => item.outputs),
+    );
     return [
       emit("step-finished", {
         step: run.planned.step,

@@ -1,8 +1,7 @@
 /** Values between steps: how many items one has, which item, and how a fan-out is gathered. */
 import { assert, InvalidArgumentError } from "@murakkab/kit";
-import { type ArtifactRef, collectArtifactRefs } from "@murakkab/model";
+import { type ArtifactRef, collectArtifactRefs, type PlannedStep } from "@murakkab/model";
 import type { PassedValue } from "@murakkab/protocol";
-import type { StepRun } from "./job-machine.ts";
 
 /** Number of items of a list. Errors: `INVALID_ARGUMENT` when the value is no list. */
 export function countOf(value: PassedValue): number {
@@ -27,15 +26,17 @@ export function itemOf(value: PassedValue, index: number): PassedValue {
 }
 
 /** The outputs of a step: of its one item, or per port the list over all items. */
-export function gather(run: StepRun): Readonly<Record<string, PassedValue>> {
-  const outputs = run.items.map((item) => item.outputs);
-  if (run.planned.fanOut === undefined) {
+export function gather(
+  planned: PlannedStep,
+  outputs: readonly (Readonly<Record<string, PassedValue>> | null)[],
+): Readonly<Record<string, PassedValue>> {
+  if (planned.fanOut === undefined) {
     const only = outputs[0];
-    assert(only !== undefined && only !== null, `step ${run.planned.step} has no outputs`);
+    assert(only !== undefined && only !== null, `step ${planned.step} has no outputs`);
     return only;
   }
   const gathered: Record<string, PassedValue> = {};
-  for (const port of Object.keys(run.planned.outputs)) {
+  for (const port of Object.keys(planned.outputs)) {
     const items = outputs.map(
       (output) => output?.[port] ?? ({ kind: "inline", value: null } as const),
     );
