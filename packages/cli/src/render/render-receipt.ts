@@ -1,6 +1,8 @@
 /** A receipt for people: the answer and its evidence first, then what it took and what it cost. */
+
 import type { Receipt, Slo, SloOutcome, StepReceipt } from "@murakkab/model";
 import type { Paint } from "./paint.ts";
+import { outputLines } from "./render-output.ts";
 import { noteLines } from "./render-plan.ts";
 import type { Column } from "./table.ts";
 import { renderTable } from "./table.ts";
@@ -14,8 +16,6 @@ export interface ReceiptOptions {
 
 /** Evidence lines that are shown; the rest is in `--json`. */
 const EVIDENCE_SHOWN_MAX = 8;
-/** Characters of a workflow's output that are shown when it is no answer. */
-const OUTPUT_CHARS_MAX = 2_000;
 
 export function renderReceipt(receipt: Receipt, options: ReceiptOptions): string[] {
   return [
@@ -46,29 +46,23 @@ function headline(receipt: Receipt, { columns, paint }: ReceiptOptions): string[
     ];
   }
   const title = `${paint.green("✔")} job ${receipt.jobId} succeeded in ${took}`;
-  const answer = receipt.answer ?? outputText(receipt.output);
-  if (answer === null) return [title];
-  const lines = wrap(printable(answer), columns - 10);
-  return [
-    title,
-    "",
-    ...lines.map((line, index) =>
-      index === 0 ? `  answer  ${paint.bold(line)}` : `          ${paint.bold(line)}`,
-    ),
-  ];
+  if (receipt.answer !== null) {
+    return [title, "", ...labelled("answer", wrap(printable(receipt.answer), columns - 10), paint)];
+  }
+  const output = outputLines(receipt.output);
+  if (output === null) return [title];
+  const lines = output.flatMap((line) => wrap(printable(line), columns - 10));
+  return [title, "", ...labelled("output", lines, paint)];
+}
+
+function labelled(label: string, lines: readonly string[], paint: Paint): string[] {
+  return lines.map((line, index) => `  ${index === 0 ? label : "      "}  ${paint.bold(line)}`);
 }
 
 function detailLines(detail: string | undefined, paint: Paint): string[] {
   if (detail === undefined) return [];
   const lines = printable(detail).trimEnd().split("\n").slice(-10);
   return lines.map((line) => paint.dim(`  | ${line}`));
-}
-
-function outputText(output: unknown): string | null {
-  if (output === undefined || output === null) return null;
-  if (typeof output === "string") return output.slice(0, OUTPUT_CHARS_MAX);
-  const text = JSON.stringify(output, null, 1);
-  return text.length > OUTPUT_CHARS_MAX ? `${text.slice(0, OUTPUT_CHARS_MAX)}…` : text;
 }
 
 function evidenceLines(receipt: Receipt, { columns, paint }: ReceiptOptions): string[] {
