@@ -116,6 +116,7 @@ describe("nats.conf", () => {
       subjects.instanceList,
       subjects.libraryList,
       subjects.artifactUpload,
+      subjects.artifactDownload,
     ]) {
       expect([subject, await ask("client", subject)]).toEqual([subject, "allowed"]);
     }

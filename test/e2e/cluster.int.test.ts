@@ -2,7 +2,7 @@
  * Goal: jobs on real processes over a real nats-server with plain JSON: the way to an answer, bad
  * input of every kind, and the loss of each part in mid-job.
  */
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,7 @@ import { call } from "@murakkab/bus";
 import { isRuntimeError } from "@murakkab/kit";
 import type { JobReply, Receipt } from "@murakkab/model";
 import { decode, encode, type JobEvent, subjects } from "@murakkab/protocol";
+import { connect } from "@murakkab/sdk";
 import { RealCluster, waitFor } from "@murakkab/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -137,6 +138,28 @@ describe("a job", () => {
     expect(reply).toMatchObject({ notes: [expect.stringContaining("slo")] });
     const receipt = await cluster.wait((reply as { jobId: string }).jobId);
     expect(receipt.sloMet).toEqual({ cost: true, latency: false, quality: null });
+  });
+});
+
+describe("artifacts", () => {
+  test("the file that a job made can be fetched with a ticket, and only with one", async () => {
+    const receipt = await runTask("line sorting please");
+    const { artifact } = receipt.output as { artifact: string };
+    const client = await connect({ nats: cluster.server.url });
+    const path = join(root, "sorted.txt");
+    try {
+      expect(await client.download(artifact, path)).toMatchObject({ artifact, bytes: 6 });
+      expect(await readFile(path, "utf8")).toBe("a\nb\nc\n");
+      const unknown = `artifact://sha256/${"1".repeat(64)}`;
+      await expect(client.download(unknown, path)).rejects.toMatchObject({ code: "NOT_FOUND" });
+      const request = { subject: subjects.artifactDownload, value: { artifact } };
+      const { url } = await call<{ url: string }>(cluster.bus.messaging, request, {
+        timeoutMs: 5_000,
+      });
+      expect((await fetch(url)).status).toBe(401);
+    } finally {
+      await client.close();
+    }
   });
 });
 

@@ -147,6 +147,12 @@ function addJobCommands(program: Command, context: Context, done: Done): void {
       const { cancel } = await import("./commands/jobs.ts");
       done(await cancel(context, id, flags));
     });
+  common(program.command("get <artifact>").description("save an artifact of a job as a file"))
+    .requiredOption("--out <file>", "where to")
+    .action(async (artifact: string, flags) => {
+      const { get } = await import("./commands/jobs.ts");
+      done(await get(context, artifact, flags));
+    });
   common(
     program.command("events [job]").description("follow a job's events, or all of them"),
   ).action(async (id: string | undefined, flags) => {

@@ -119,6 +119,15 @@ export const uploadRequestSchema = z.strictObject({
 export const uploadReplySchema = z.object({ node: idSchema, url: z.string(), ticket: z.string() });
 export type UploadReply = z.infer<typeof uploadReplySchema>;
 
+export const downloadRequestSchema = z.strictObject({
+  artifact: z
+    .string()
+    .regex(/^artifact:\/\/sha256\/[0-9a-f]{64}$/, "expected artifact://sha256/ and 64 hex digits"),
+});
+/** `GET url` with `Authorization: Bearer ticket`. */
+export const downloadReplySchema = uploadReplySchema.extend({ artifact: artifactRefSchema });
+export type DownloadReply = z.infer<typeof downloadReplySchema>;
+
 // ---- jobs ------------------------------------------------------------------------------------
 
 const sourceSchema = z.union([

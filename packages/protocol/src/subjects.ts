@@ -43,6 +43,8 @@ export const subjects = {
   libraryList: `${ROOT}.library.list`,
   /** Where and with which ticket a client uploads a file. */
   artifactUpload: `${ROOT}.artifact.upload`,
+  /** Where and with which ticket a client fetches an artifact. */
+  artifactDownload: `${ROOT}.artifact.download`,
   /** Ops stream: JSON copies of samples and events. */
   ops: `${ROOT}.ops.>`,
   opsOf: (subject: string) => `${ROOT}.ops.${subject.slice(ROOT.length + 1)}`,

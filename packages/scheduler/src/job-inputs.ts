@@ -76,8 +76,8 @@ export class InputResolver {
     return this.locate(source, artifact.artifact, artifact.name);
   }
 
-  /** Asks every agent whether it holds the artifact. */
-  private async locate(source: string, uri: string, name?: string): Promise<ResolvedInput> {
+  /** Asks every agent whether it holds the artifact. Errors: `NOT_FOUND`. */
+  async locate(source: string, uri: string, name?: string): Promise<ResolvedInput> {
     const answers = await Promise.all(
       this.nodes().map(async (node) => {
         try {

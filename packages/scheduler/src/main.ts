@@ -182,10 +182,10 @@ async function main(): Promise<void> {
       uplink: httpArtifactUplink(settings.token),
       addressProbe: httpAddressProbe(),
       tickets: {
-        uploadTicket: (lifetimeMs) =>
+        ticket: (purpose, lifetimeMs) =>
           makeTicket({
             token: settings.token,
-            purpose: "upload",
+            purpose,
             expiresAtWallMs: clock.wallMs() + lifetimeMs,
           }),
       },

@@ -15,7 +15,7 @@ export interface AddressProbe {
   check(holder: ArtifactHolder): Promise<void>;
 }
 
-/** Short-lived permission to upload, signed with the cluster's token. */
+/** Short-lived permission to upload or download, signed with the cluster's token. */
 export interface TicketIssuer {
-  uploadTicket(lifetimeMs: number): string;
+  ticket(purpose: "upload" | "download", lifetimeMs: number): string;
 }

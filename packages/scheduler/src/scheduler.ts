@@ -13,10 +13,11 @@ import { type Bus, publishValue, type Schema, type Subscription, serve } from "@
 import type { Rates } from "@murakkab/core";
 import { findAvailability } from "@murakkab/core";
 import { type Cancel, type Clock, every, type Logger, type Random } from "@murakkab/kit";
-import type { ArtifactRef, NodeRegistration } from "@murakkab/model";
+import { type ArtifactRef, artifactHash, type NodeRegistration } from "@murakkab/model";
 import {
   contentHeaders,
   decode,
+  downloadRequestSchema,
   encode,
   instanceExitedSchema,
   JOB_RETENTION_MS,
@@ -132,7 +133,7 @@ export class Scheduler {
     const recoveredCount = await this.jobs.recover();
     this.serveFleet();
     this.serveJobs(this.jobs, journal);
-    this.serveViews(this.jobs);
+    this.serveViews(this.jobs, resolver);
     this.startTimers(this.jobs, resolver, recoveredCount);
     messaging
       .flush()
@@ -340,7 +341,7 @@ export class Scheduler {
     );
   }
 
-  private serveViews(jobs: JobService): void {
+  private serveViews(jobs: JobService, resolver: InputResolver): void {
     const { clock, bus } = this.parts;
     this.serve(subjects.nodeList, anything, "request", () => ({
       nodes: this.fleet.listNodes().map((node) => ({
@@ -382,9 +383,27 @@ export class Scheduler {
       return {
         node: node.registration.node,
         url: `${node.registration.artifactUrl}/artifacts`,
-        ticket: this.parts.tickets.uploadTicket(TICKET_MS),
+        ticket: this.parts.tickets.ticket("upload", TICKET_MS),
       };
     });
+    this.serve(
+      subjects.artifactDownload,
+      downloadRequestSchema,
+      "download request",
+      async ({ artifact: uri }) => {
+        const { artifact, holders } = await resolver.locate(uri, uri);
+        const holder = holders
+          .map((node) => this.fleet.node(node))
+          .find((node) => node !== undefined);
+        if (holder === undefined) throw noNodes();
+        return {
+          artifact,
+          node: holder.registration.node,
+          url: `${holder.registration.artifactUrl}/artifacts/${artifactHash(uri)}`,
+          ticket: this.parts.tickets.ticket("download", TICKET_MS),
+        };
+      },
+    );
     this.subscriptions.push(
       bus.messaging.register({
         name: "murakkab-scheduler",

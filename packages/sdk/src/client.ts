@@ -12,6 +12,7 @@ import type { ArtifactRef, JobPlan, JobStatus, NodeSample, Receipt } from "@mura
 import type { JobEvent, SubmitRequest } from "@murakkab/protocol";
 import { decode, subjects } from "@murakkab/protocol";
 import type { InstanceView, JobSummary, LibraryView, NodeView, OpsEvent } from "./cluster-views.ts";
+import { downloadFile } from "./download.ts";
 import { JobEventFeed } from "./job-events.ts";
 import type { ResultOptions } from "./job-handle.ts";
 import { cancelJob, JobHandle, waitForReceipt } from "./job-handle.ts";
@@ -151,6 +152,14 @@ export class Client {
         ? uploadFile(this.#bus.messaging, source, options)
         : uploadStream(this.#bus.messaging, source, options),
       subjects.artifactUpload,
+    );
+  }
+
+  /** An artifact into a local file, checked against its hash. Errors: `NOT_FOUND`, `UNAVAILABLE`. */
+  async download(artifact: string, path: string): Promise<ArtifactRef> {
+    return this.#explain(
+      downloadFile(this.#bus.messaging, { artifact, path }),
+      subjects.artifactDownload,
     );
   }
 

@@ -103,3 +103,15 @@ export async function cancel(
   else stdout.write(`job ${jobId} is ${status.state}\n`);
   return EXIT.ok;
 }
+
+/** `murakkab get ARTIFACT --out FILE`: a job's file as a local one. */
+export async function get(
+  context: Context,
+  artifact: string,
+  flags: CommonOptions & { readonly out: string },
+): Promise<number> {
+  const ref = await withClient(context, flags, (client) => client.download(artifact, flags.out));
+  if (flags.json === true) printJson(context.stdout, { ...ref, path: flags.out });
+  else context.stdout.write(`${flags.out}: ${ref.bytes} bytes, ${ref.mediaType}\n`);
+  return EXIT.ok;
+}

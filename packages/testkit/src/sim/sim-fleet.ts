@@ -66,7 +66,7 @@ export class SimFleet {
         clock: this.clock,
         log,
         addressProbe: { check: async () => undefined },
-        tickets: { uploadTicket: () => "ticket" },
+        tickets: { ticket: () => "ticket" },
         uplink: {
           put: async (holder, { data, mediaType }) => {
             const hash = sha256Hex(data);
