@@ -102,9 +102,14 @@ export class Intake {
 
   /** Claims the idempotency key once the job is known to be acceptable. */
   async claim(request: SubmitRequest, jobId: string): Promise<string> {
-    if (request.idempotencyKey === undefined) return jobId;
-    const tenant = request.tenant ?? DEFAULT_TENANT;
-    return this.journal.claimKey(sha256Hex(`${tenant}\n${request.idempotencyKey}`), jobId);
+    const key = idempotencyHash(request);
+    return key === null ? jobId : this.journal.claimKey(key, jobId);
+  }
+
+  /** The key's former job never came to be: from now on the key stands for this one. */
+  async reclaim(request: SubmitRequest, jobId: string): Promise<void> {
+    const key = idempotencyHash(request);
+    if (key !== null) await this.journal.setKey(key, jobId);
   }
 
   private checkSame(known: JobRecord, request: SubmitRequest): void {
@@ -220,6 +225,11 @@ export class Intake {
       field: "workflow",
     });
   }
+}
+
+function idempotencyHash({ tenant, idempotencyKey }: SubmitRequest): string | null {
+  if (idempotencyKey === undefined) return null;
+  return sha256Hex(`${tenant ?? DEFAULT_TENANT}\n${idempotencyKey}`);
 }
 
 /** A named workflow's inputs are matched by type; the derived one's by name. */

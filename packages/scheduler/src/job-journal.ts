@@ -119,12 +119,15 @@ export class JobJournal {
     return { events, hasMore: false };
   }
 
-  async lastEventNumber(jobId: string): Promise<number> {
+  async lastEvent(jobId: string): Promise<JobEvent | null> {
     const entries = await this.log.read(subjects.jobEventsOf(jobId));
-    return entries.reduce((last, entry) => {
-      const event = decode(entry.data, contentHeaders("json")).value as JobEvent;
-      return Math.max(last, event.number);
-    }, 0);
+    const events = entries.map(
+      (entry) => decode(entry.data, contentHeaders("json")).value as JobEvent,
+    );
+    return events.reduce<JobEvent | null>(
+      (last, event) => (last === null || event.number > last.number ? event : last),
+      null,
+    );
   }
 
   /** First write of a job: throws when the store is away, because nothing was accepted yet. */
@@ -155,5 +158,9 @@ export class JobJournal {
     if (outcome.kind === "written") return jobId;
     const entry = await this.keys.get(key);
     return entry === null ? jobId : String(decode(entry.value, contentHeaders("json")).value);
+  }
+
+  async setKey(key: string, jobId: string): Promise<void> {
+    await this.keys.put(key, encode(jobId, "json"));
   }
 }

@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   V1. Every accepted job is found by get, wait and events until retention ends.
- *   V2. After a restart every job without a terminal state runs again.
+ *   V2. After a restart every job without a terminal event runs again.
+ *   V3. A job whose terminal event is stored never gets another one.
  */
 import type { Bus } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
@@ -14,7 +15,7 @@ import {
   toWireError,
   type WireError,
 } from "@murakkab/kit";
-import { isTerminalState, type JobReply, type JobStatus } from "@murakkab/model";
+import { isTerminalState, type JobReply, type JobStatus, type Receipt } from "@murakkab/model";
 import type { SubmitRequest } from "@murakkab/protocol";
 import type { Intake, PreparedJob } from "./intake.ts";
 import type { JobJournal, JobRecord } from "./job-journal.ts";
@@ -39,7 +40,7 @@ export class JobService {
   private readonly finished = new Map<string, JobStatus>();
   private readonly waiters = new Map<string, Set<(status: JobStatus) => void>>();
   private readonly recovering: { readonly run: JobRun; readonly record: JobRecord }[] = [];
-  /** Same id submitted twice at the same moment: the second waits for the first. */
+  /** Same id or key submitted twice at the same moment: the second waits for the first. */
   private readonly submitting = new Map<string, Promise<JobReply>>();
 
   constructor(parts: JobService["parts"], settings: JobServiceSettings) {
@@ -61,9 +62,17 @@ export class JobService {
         this.keepFinished(record.status);
         continue;
       }
-      const lastEventNumber = await this.parts.journal.lastEventNumber(jobId);
-      const run = this.makeRun(record, new Map(), lastEventNumber);
-      if (lastEventNumber === 0) await run.accept();
+      const last = await this.parts.journal.lastEvent(jobId);
+      const receipt = last?.data["receipt"] as Receipt | undefined;
+      if (receipt !== undefined) {
+        // The former process ended between the terminal event and its record (V3).
+        const status = { ...record.status, state: receipt.state, receipt };
+        await this.parts.journal.saveRecord({ ...record, status });
+        this.keepFinished(status);
+        continue;
+      }
+      const run = this.makeRun(record, new Map(), last?.number ?? 0);
+      if (last === null) await run.accept();
       // Started once agents have registered: their inputs' holders may have changed meanwhile.
       this.recovering.push({ run, record });
       count += 1;
@@ -86,16 +95,17 @@ export class JobService {
   }
 
   async submit(request: SubmitRequest): Promise<JobReply> {
-    const { jobId } = request;
-    if (jobId === undefined) return this.submitOnce(request);
-    const pending = this.submitting.get(jobId);
+    const { jobId, idempotencyKey, tenant } = request;
+    const key = idempotencyKey === undefined ? jobId : `${tenant ?? ""}\n${idempotencyKey}`;
+    if (key === undefined) return this.submitOnce(request);
+    const pending = this.submitting.get(key);
     if (pending !== undefined) return pending;
     const reply = this.submitOnce(request);
-    this.submitting.set(jobId, reply);
+    this.submitting.set(key, reply);
     try {
       return await reply;
     } finally {
-      this.submitting.delete(jobId);
+      this.submitting.delete(key);
     }
   }
 
@@ -109,6 +119,7 @@ export class JobService {
       const earlier = await journal.loadRecord(claimed);
       if (earlier !== null) return this.repeatReply(claimed);
       // The key was claimed by a submission that died before it was journaled: this one takes over.
+      await intake.reclaim(request, jobId);
     }
     if ((await journal.createRecord(prepared.record)) === "exists") return this.repeatReply(jobId);
     return this.start(prepared);
