@@ -31,7 +31,7 @@ import type {
 } from "@murakkab/protocol";
 import { JOB_PIN_MS } from "@murakkab/protocol";
 import { FETCH_MS_MAX, IMPORT_MS_MAX } from "../limits.ts";
-import type { FetchPort, PathPort, ProbePort, SourcePort } from "../ports.ts";
+import type { FetchPort, PathPort, ProbeOutcome, ProbePort, SourcePort } from "../ports.ts";
 import { within } from "../within.ts";
 import type { ArtifactStore } from "./artifact-store.ts";
 import { tooLarge } from "./artifact-store.ts";
@@ -55,6 +55,7 @@ export class ArtifactService {
   readonly #components: ArtifactComponents;
   readonly #node: string;
   readonly #flights = new Map<string, Promise<void>>();
+  readonly #probes = new Map<string, Promise<ProbeOutcome>>();
   readonly #ingests = new Map<string, Promise<{ artifact: ArtifactRef }>>();
 
   constructor(components: ArtifactComponents, options: { readonly node: string }) {
@@ -86,7 +87,7 @@ export class ArtifactService {
   }
 
   async stat(request: ArtifactStat): Promise<ArtifactStatReply> {
-    const { store, probe } = this.#components;
+    const { store } = this.#components;
     const hash = artifactHash(request.artifact);
     const found = store.find(hash);
     if (found === null) return { artifact: null, media: null };
@@ -95,14 +96,28 @@ export class ArtifactService {
     if (found.probed === null && readable === null) return { artifact: null, media: null };
     const what = found.ref.name ?? found.ref.artifact;
     if (found.ref.bytes === 0) throw new InvalidArgumentError(`file ${what} is empty`);
-    const probed = found.probed ?? (await probe.probe(readable?.path ?? ""));
-    const { media, problem } = probed;
-    if (media !== null) store.rememberProbe(hash, probed);
+    const { media, problem } = found.probed ?? (await this.#probe(hash, readable?.path ?? ""));
     return {
       artifact: found.ref,
       media,
       ...(problem === undefined ? {} : { problem: problem.replace("{name}", what) }),
     };
+  }
+
+  /** One ffprobe per content, however many jobs name it at the same time. */
+  #probe(hash: string, path: string): Promise<ProbeOutcome> {
+    const known = this.#probes.get(hash);
+    if (known !== undefined) return known;
+    const { store, probe } = this.#components;
+    const flight = probe
+      .probe(path)
+      .then((probed) => {
+        if (probed.media !== null) store.rememberProbe(hash, probed);
+        return probed;
+      })
+      .finally(() => this.#probes.delete(hash));
+    this.#probes.set(hash, flight);
+    return flight;
   }
 
   pin(request: ArtifactPin): { missing: string[] } {
