@@ -118,10 +118,6 @@ export class Dispatcher {
     });
   }
 
-  get waitingCount(): number {
-    return this.waiting.length;
-  }
-
   submit(work: AttemptWork): AttemptHandle {
     const entry: Entry = {
       work,

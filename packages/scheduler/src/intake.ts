@@ -156,7 +156,6 @@ export class Intake {
     return {
       record: {
         submission,
-        inlineWorkflow: inline,
         status,
         inputValues: pickInputs(plan, inputs),
         inputGaps: inputs.gaps,

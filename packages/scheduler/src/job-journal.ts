@@ -11,7 +11,7 @@
  */
 import type { KeyValue, Log } from "@murakkab/bus";
 import { backoffMs, type Clock, delay, type Logger, type Random } from "@murakkab/kit";
-import type { JobStatus, Submission, Workflow } from "@murakkab/model";
+import type { JobStatus, Submission } from "@murakkab/model";
 import {
   contentHeaders,
   decode,
@@ -24,7 +24,6 @@ import {
 /** What is needed to show a job, or to run it again after a restart. */
 export interface JobRecord {
   readonly submission: Submission;
-  readonly inlineWorkflow: Workflow | null;
   readonly status: JobStatus;
   readonly inputValues: Readonly<Record<string, PassedValue>>;
   /** What the inputs lack (`video x.mp4 has no sound`): told when nothing was found without it. */

@@ -24,7 +24,7 @@ test("V3: a stored terminal event is adopted, the job does not run again", async
     stepStates: {},
   };
   const submission = { jobId: JOB_ID, inputs: [], slo: {}, constraints: {}, tenant: "default" };
-  const record = { submission, inlineWorkflow: null, status, inputValues: {}, inputGaps: [] };
+  const record = { submission, status, inputValues: {}, inputGaps: [] };
   const event = {
     jobId: JOB_ID,
     number: 7,
