@@ -12,7 +12,7 @@
  */
 import type { ActorSystemPort } from "@murakkab/actor";
 import type { Messaging } from "@murakkab/bus";
-import { type Placement, type PlacementSnapshot, placeAttempt } from "@murakkab/core";
+import { type Placement, placeAttempt } from "@murakkab/core";
 import {
   AbortSource,
   assert,
@@ -157,7 +157,7 @@ export class Dispatcher {
       if (placement.kind === "start") this.startForOthers(entry, blocked, group);
     }
     for (const [id, { executor, labels }] of this.wanted) {
-      const placement = this.place({ executor, labels }, 1);
+      const placement = this.placeAhead(executor, labels);
       if (placement.kind === "start") this.startInstance(placement, executor);
       if (placement.kind !== "wait") this.wanted.delete(id);
     }
@@ -173,21 +173,31 @@ export class Dispatcher {
     }
   }
 
-  private place(
-    demand: Pick<AttemptWork, "executor" | "labels"> & Partial<AttemptWork>,
-    count?: number,
-  ): Placement {
-    const mustWait = !this.pool.mayStart(demand.executor.id);
-    const waitingCount =
-      count ?? this.waiting.filter((it) => it.work.executor.id === demand.executor.id).length;
-    const snapshot: PlacementSnapshot = this.fleet.snapshot();
-    return placeAttempt(snapshot, {
-      executor: demand.executor,
-      labels: demand.labels,
-      avoidInstances: demand.avoidInstances ?? new Set(),
-      localBytes: demand.localBytes ?? new Map(),
+  private place(work: AttemptWork): Placement {
+    const mustWait = !this.pool.mayStart(work.executor.id);
+    const waitingCount = this.waiting.filter(
+      (it) => it.work.executor.id === work.executor.id,
+    ).length;
+    return placeAttempt(this.fleet.snapshot(), {
+      ...work,
       waitingCount: mustWait ? 0 : waitingCount,
     });
+  }
+
+  /** An instance that is only to be warm needs memory, not a free core. */
+  private placeAhead(executor: ExecutorEntry, labels: AttemptWork["labels"]): Placement {
+    const { nodes, instances } = this.fleet.snapshot();
+    const idle = nodes.map((node) => ({ ...node, cpusFree: node.cpusOffered }));
+    return placeAttempt(
+      { nodes: idle, instances },
+      {
+        executor,
+        labels,
+        avoidInstances: new Set(),
+        localBytes: new Map(),
+        waitingCount: this.pool.mayStart(executor.id) ? 1 : 0,
+      },
+    );
   }
 
   private act(entry: Entry, placement: Placement): void {
