@@ -1,3 +1,3 @@
-export * from "./function-executor.ts";
 export * from "./catalogue/index.ts";
 export * from "./catalogue-dir.ts";
+export * from "./function-executor.ts";

@@ -4,9 +4,10 @@
  * Owns:      the rules of a single entry.
  * Does not:  compare entries with one another (see lint-library.ts).
  */
+
+import { describeError } from "@murakkab/kit";
 import type { CommandEngine, ExecutorEntry, KnobValue, Port } from "@murakkab/model";
 import { parseInterfaceType } from "@murakkab/model";
-import { describeError } from "@murakkab/kit";
 import { HOLES_EXPECTED, type Hole, parseHoles } from "./holes.ts";
 import type { FieldPath, YamlSource } from "./yaml-source.ts";
 

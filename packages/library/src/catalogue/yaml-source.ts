@@ -4,8 +4,9 @@
  * Owns:      reading, YAML syntax, turning zod issues into problems.
  * Does not:  know what the file means.
  */
-import { isAlias, isCollection, isMap, isScalar, LineCounter, parseDocument, visit } from "yaml";
+
 import type { Document } from "yaml";
+import { isAlias, isCollection, isMap, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import type { LibraryProblem } from "./problem.ts";
 

@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { formatProblem } from "../../src/catalogue/problem.ts";
 import { loadLibrary } from "../../src/catalogue/load-library.ts";
+import { formatProblem } from "../../src/catalogue/problem.ts";
 import { libraryFolder, SOUND_EXECUTOR } from "./library-folder.ts";
 
 const KNOWN = { functions: ["answer"], parsers: ["parse-scenes"] };

@@ -5,7 +5,7 @@
  */
 import type { ExecutorFunction } from "../../function-executor.ts";
 import { nameColor } from "./color-names.ts";
-import { findHeads } from "./find-heads.ts";
+import { findHeads, findHeadsByNeck } from "./find-heads.ts";
 import { type FoundPerson, measurePerson } from "./measure-person.ts";
 import { dominantColors, type PixelBox, pixelsIn, type Raster, readRaster } from "./raster.ts";
 import { frameSchema, readInput, type ScenePeople } from "./values.ts";
@@ -38,8 +38,30 @@ export function findPeople(raster: Raster): FoundPerson[] {
     const person = measurePerson(raster, head);
     if (person !== undefined) found.push(person);
   }
+  if (found.length === 0) found.push(...findByNecks(raster));
   found.sort((a, b) => a.pixels.left - b.pixels.left);
   return found.slice(0, PEOPLE_COUNT_MAX);
+}
+
+/** Walls and floors have these colours, and gaps between legs look like necks above them. */
+const WALL_COLORS = new Set(["brown", "gray"]);
+
+/** Where no face shows: less sure, so that only clothes count that are unlike a wall. */
+function findByNecks(raster: Raster): FoundPerson[] {
+  const found: FoundPerson[] = [];
+  for (const head of findHeadsByNeck(raster)) {
+    if (found.some((it) => isInside(head, aroundOf(it.pixels)))) continue;
+    const person = measurePerson(raster, head);
+    if (person === undefined || WALL_COLORS.has(person.person.top.color)) continue;
+    found.push(person);
+  }
+  return found;
+}
+
+/** Arms reach out: a hand beside a body is no neck of somebody else. */
+function aroundOf({ left, right, top, bottom }: PixelBox): PixelBox {
+  const reach = (right - left) / 2;
+  return { left: left - reach, right: right + reach, top: top - reach, bottom };
 }
 
 function isInside({ x, y }: { readonly x: number; readonly y: number }, box: PixelBox): boolean {

@@ -29,12 +29,23 @@ const ASPECT_MIN = 0.5;
 const ASPECT_MAX = 3.4;
 /** A disc fills 0.79 of its box; hair takes its share, and glasses half. */
 const FILL_RATIO_MIN = 0.4;
+const NECK_TOLERANCE = 36;
+/** Of the picture's width. Thinner patches are too few pixels to be even. */
+const NECK_RATIO_MIN = 0.012;
+const NECK_RATIO_MAX = 0.06;
+/** Between chin and collar, a neck is about as high as wide, and a box rather than a disc. */
+const NECK_ASPECT_MIN = 0.7;
+const NECK_ASPECT_MAX = 2.6;
+const NECK_FILL_RATIO_MIN = 0.8;
+/** A face is about three necks wide; its middle is this many face widths above the neck's. */
+const FACE_PER_NECK = 2.9;
+const NECK_BELOW_FACE = 0.62;
 
 export function findHeads(raster: Raster): Head[] {
   const heads: Head[] = [];
   const skin = markSkin(raster);
   for (const tolerance of TOLERANCES) {
-    for (const head of findBlobs(raster, skin, tolerance)) {
+    for (const head of findBlobs(raster, skin, { tolerance, toHead })) {
       const isKnown = heads.some(
         (it) =>
           Math.hypot(it.x - head.x, it.y - head.y) < 0.6 * head.width &&
@@ -44,6 +55,15 @@ export function findHeads(raster: Raster): Head[] {
     }
   }
   return heads;
+}
+
+/**
+ * Heads above necks: a beard, glasses and a hat may leave nothing of a face but spots, while the
+ * neck still shows as an even patch of skin.
+ */
+export function findHeadsByNeck(raster: Raster): Head[] {
+  const skin = markSkin(raster);
+  return findBlobs(raster, skin, { tolerance: NECK_TOLERANCE, toHead: toHeadOfNeck });
 }
 
 /** Skin of any tone lies in a narrow range of hues, from light to dark, never vivid. */
@@ -62,7 +82,13 @@ function markSkin(raster: Raster): Uint8Array {
   return marks;
 }
 
-function findBlobs(raster: Raster, skin: Uint8Array, tolerance: number): Head[] {
+type ToHead = (blob: Blob, pictureWidth: number, skin: Rgb) => Head | undefined;
+
+function findBlobs(
+  raster: Raster,
+  skin: Uint8Array,
+  { tolerance, toHead: accept }: { readonly tolerance: number; readonly toHead: ToHead },
+): Head[] {
   const { width } = raster;
   // What is no skin counts as seen: it is neither a seed nor grown into.
   const seen = skin.map((it) => 1 - it);
@@ -72,7 +98,7 @@ function findBlobs(raster: Raster, skin: Uint8Array, tolerance: number): Head[] 
     const seed = pixelAt(raster, start % width, Math.floor(start / width));
     if (!isEven(raster, start, seed)) continue;
     const blob = growBlob(raster, { start, seed, tolerance, seen });
-    const head = toHead(blob, width, seed);
+    const head = accept(blob, width, seed);
     if (head !== undefined) heads.push(head);
   }
   return heads;
@@ -148,4 +174,16 @@ function toHead({ box, count, rows }: Blob, pictureWidth: number, skin: Rgb): He
   const y = wide.reduce((sum, [row]) => sum + row, 0) / wide.length;
   const x = wide.reduce((sum, [, [left, right]]) => sum + (left + right) / 2, 0) / wide.length;
   return { x, y, width, skin };
+}
+
+function toHeadOfNeck({ box, count }: Blob, pictureWidth: number, skin: Rgb): Head | undefined {
+  const width = box.right - box.left;
+  const height = box.bottom - box.top;
+  if (width < NECK_RATIO_MIN * pictureWidth || width > NECK_RATIO_MAX * pictureWidth)
+    return undefined;
+  if (width / height < NECK_ASPECT_MIN || width / height > NECK_ASPECT_MAX) return undefined;
+  if (count < NECK_FILL_RATIO_MIN * width * height) return undefined;
+  const faceWidth = FACE_PER_NECK * width;
+  const y = (box.top + box.bottom) / 2 - NECK_BELOW_FACE * faceWidth;
+  return { x: (box.left + box.right) / 2, y, width: faceWidth, skin };
 }

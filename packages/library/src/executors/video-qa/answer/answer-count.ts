@@ -4,13 +4,17 @@
 import { type Candidate, candidate, evidenceOf, pictureEvidence } from "./candidate.ts";
 import { areSynonyms, PEOPLE_NOUNS } from "./lexicon.ts";
 import { matchScene, matchToken, matchUnit, rankUnits } from "./match.ts";
+import { alikeness, phonesOf } from "./phones.ts";
 import type { Question } from "./question.ts";
 import { type NumberSpan, numberSpans, textOf } from "./spans.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
 import type { Token } from "./words.ts";
 
 const SCENE_SCORE_MIN = 0.6;
+const SCENE_ALONE_MIN = 0.48;
 const SCORE_MIN = 0.6;
+/** Right after a number stands the thing counted, so that it may sound a little different. */
+const COUNTED_ALIKE_MIN = 0.62;
 const WORDS = [
   "zero",
   "one",
@@ -50,9 +54,11 @@ export function countPeople(
   const ranked = scenes
     .map((scene) => ({ scene, score: matchScene(question, scene) }))
     .sort((a, b) => b.score - a.score || b.scene.people.length - a.scene.people.length);
-  const best = ranked[0];
-  if (best === undefined || best.score < SCENE_SCORE_MIN || !best.scene.hasPicture)
-    return undefined;
+  const [best, second] = ranked;
+  if (best === undefined || !best.scene.hasPicture) return undefined;
+  // One scene alone holds half of what is asked: it is meant, and the rest was misheard.
+  const isAlone = best.score >= SCENE_ALONE_MIN && (second?.score ?? 0) <= best.score / 2;
+  if (best.score < SCENE_SCORE_MIN && !isAlone) return undefined;
   const count = best.scene.people.length;
   if (count === 0) return undefined;
   const naming = best.scene.units.toSorted(
@@ -61,7 +67,7 @@ export function countPeople(
   const seen = pictureEvidence(best.scene, `${count} seen in the picture`);
   return candidate(
     WORDS[count] ?? `${count}`,
-    0.8 * best.score,
+    0.85 * Math.max(best.score, SCENE_SCORE_MIN),
     naming === undefined ? [seen] : [seen, evidenceOf(naming)],
   );
 }
@@ -97,8 +103,9 @@ export function answerQuantity(
     // The noun was misheard: all else that the question says is in this very sentence.
     const isSure =
       counted !== undefined && rest.length >= 2 && matchUnit(question, unit, rest).ownScore >= 0.95;
-    const near = spans.find((it) => fits(it, unit, { question, counted, wanted }));
-    const span = near ?? (isSure ? spans[0] : undefined);
+    const news = spans.filter((it) => !isAsked(question, it));
+    const near = news.find((it) => fits(it, unit, { question, counted, wanted }));
+    const span = near ?? (isSure ? news[0] : undefined);
     if (span === undefined) continue;
     const label = isLabel(question, unit) ? 0.7 : 0;
     const confidence =
@@ -118,6 +125,11 @@ function neighbours(question: Question, scenes: readonly SceneFacts[], wanted: R
       ? []
       : scene.units.map((unit) => ({ unit, score: 0.8 * score, ownScore: 0, places: [] }));
   });
+}
+
+/** "One fish", asked for the price of one fish. */
+function isAsked(question: Question, { tokens }: NumberSpan): boolean {
+  return tokens.every((it) => question.tokens.some((asked) => asked.stem === it.stem));
 }
 
 /** The sign that says the very word asked for: "GATE 7" to "which gate", "BUS STOP 42". */
@@ -155,12 +167,16 @@ function fits(
       (it) =>
         it.stem === counted.stem ||
         areSynonyms(it.stem, counted.stem) ||
-        matchToken(counted, it) > 0.55,
+        matchToken(counted, it) > 0.55 ||
+        alikeness(phonesOf(counted.text), phonesOf(it.text)) > COUNTED_ALIKE_MIN,
     );
   }
   if (wanted !== undefined) {
     return (
       unit.tokens.slice(span.end, span.end + 2).some((it) => wanted.test(it.stem)) ||
+      (wanted === UNIT_NOUNS["cost"] || wanted === UNIT_NOUNS["much"]
+        ? unit.tokens[span.start - 1]?.stem === "cost"
+        : false) ||
       /[$€£]/.test(unit.text)
     );
   }

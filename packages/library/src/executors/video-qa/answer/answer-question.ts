@@ -9,10 +9,12 @@
  *   A3. A person whom the question names and the video does not know makes it "not found".
  */
 import type { Answer } from "../values.ts";
+import { answerColor } from "./answer-color.ts";
 import { answerQuantity, countPeople } from "./answer-count.ts";
 import { answerSign, answerWhen } from "./answer-video.ts";
-import { answerColor, answerWears, answerWhoWears } from "./answer-wear.ts";
-import { answerDay, answerName, answerWhat, answerWhere } from "./answer-what.ts";
+import { answerWears, answerWhoWears } from "./answer-wear.ts";
+import { answerName, answerWhat } from "./answer-what.ts";
+import { answerDay, answerWhere } from "./answer-where.ts";
 import { answerWho } from "./answer-who.ts";
 import { type Candidate, NOT_FOUND } from "./candidate.ts";
 import { isSameName } from "./cast.ts";
@@ -56,7 +58,9 @@ function answerByKind(question: Question, scenes: readonly SceneFacts[]): Candid
     case "where":
       return answerWhere(question, scenes);
     case "count-people":
-      return countPeople(question, scenes);
+      return isPlainCount(question)
+        ? (countPeople(question, scenes) ?? answerQuantity(question, scenes))
+        : (answerQuantity(question, scenes) ?? countPeople(question, scenes));
     case "quantity":
       return answerQuantity(question, scenes);
     case "sign":
@@ -70,4 +74,9 @@ function answerByKind(question: Question, scenes: readonly SceneFacts[]): Candid
     case "what":
       return answerWhat(question, scenes);
   }
+}
+
+/** "People" are counted in the picture; how many visitors came is said before it is seen. */
+function isPlainCount({ head }: Question): boolean {
+  return head === undefined || /^(?:person|people|man|woman|individual|character)$/.test(head.stem);
 }

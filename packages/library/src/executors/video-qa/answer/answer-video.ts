@@ -2,13 +2,16 @@
  * Questions about the video as such: what its signs and captions say, when something comes.
  */
 import { type Candidate, candidate, evidenceOf, formatClock } from "./candidate.ts";
-import { matchScene, matchToken, rankUnits } from "./match.ts";
+import { type Match, matchScene, matchToken, rankUnits } from "./match.ts";
 import type { Question } from "./question.ts";
 import { textOf, timePhrase } from "./spans.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
 
 const SCENE_SCORE_MIN = 0.6;
+const SCENE_ALONE_MIN = 0.48;
 const SCORE_MIN = 0.62;
+const TOLD_SCORE_MIN = 0.52;
+const TOLD_OWN_MIN = 0.3;
 
 export function answerSign(
   question: Question,
@@ -18,8 +21,12 @@ export function answerSign(
   const ranked = scenes
     .map((scene) => ({ scene, score: matchScene(question, scene) }))
     .sort((a, b) => b.score - a.score);
+  // One scene alone holds half of what is asked: it is meant.
+  const [first, second] = ranked;
+  const isAlone = (second?.score ?? 0) <= (first?.score ?? 0) / 2;
+  const least = isAlone ? SCENE_ALONE_MIN : SCENE_SCORE_MIN;
   for (const { scene, score } of ranked) {
-    if (score < SCENE_SCORE_MIN) return undefined;
+    if (score < least) return undefined;
     const lines = scene.units
       .filter((it) => it.source === "screen-text" && (it.region === "caption") === isCaption)
       // A name tag is a sign too: the one with the most words is what the question is about.
@@ -43,19 +50,25 @@ function placeEvidence(question: Question, scene: SceneFacts, line: Unit): Candi
   return naming === undefined ? [] : [evidenceOf(naming)];
 }
 
+/** Tells a time of the story itself: what else is missing of the question was misheard. */
+function isTold({ unit, ownScore }: Match): boolean {
+  return ownScore >= TOLD_OWN_MIN && timePhrase(unit.tokens) !== undefined;
+}
+
 export function answerWhen(
   question: Question,
   scenes: readonly SceneFacts[],
 ): Candidate | undefined {
-  const ranked = rankUnits(question, scenes).filter((it) => it.score >= SCORE_MIN);
-  const top = ranked[0];
+  const all = rankUnits(question, scenes);
+  const ranked = all.filter((it) => it.score >= SCORE_MIN);
+  const top = ranked[0] ?? all.find((it) => it.score >= TOLD_SCORE_MIN && isTold(it));
   if (top === undefined) return undefined;
   const isSpeech = question.tokens.some((it) =>
     /^(?:mention|say|narrat|narrator|hear|talk|speak|tell)$/.test(it.stem),
   );
   const isFirst = question.tokens.some((it) => it.stem === "first");
   if (!question.isAboutVideo) {
-    const told = ranked
+    const told = (ranked.length > 0 ? ranked : [top])
       .slice(0, 4)
       .find((it) => it.score >= 0.9 * top.score && timePhrase(it.unit.tokens) !== undefined);
     const phrase = told === undefined ? undefined : timePhrase(told.unit.tokens);

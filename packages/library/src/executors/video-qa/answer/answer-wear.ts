@@ -1,5 +1,5 @@
 /**
- * Clothes and colours: who wears what, what someone wears, what colour a thing has.
+ * Clothes: who wears what, and what someone wears.
  *
  * What is said comes first, because it names the thing. The picture comes second: it knows the
  * colours, and which persons the names of a scene are (see cast.ts).
@@ -7,15 +7,7 @@
 import type { SeenColor, SeenPerson } from "../values.ts";
 import { answerWho } from "./answer-who.ts";
 import { type Candidate, candidate, evidenceOf, pictureEvidence } from "./candidate.ts";
-import {
-  findSightings,
-  isNameAt,
-  isSameName,
-  namesOfScene,
-  type Sighting,
-  speaksOf,
-  toName,
-} from "./cast.ts";
+import { isNameAt, isSameName, namesOfScene, speaksOf } from "./cast.ts";
 import {
   BOTTOMS,
   basicColor,
@@ -29,14 +21,16 @@ import {
 } from "./lexicon.ts";
 import { matchScene, matchToken } from "./match.ts";
 import type { Question } from "./question.ts";
+import { findSightings, type Sighting } from "./sightings.ts";
 import { headPhrase, phraseAfter, textOf } from "./spans.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
 import { stemOf } from "./words.ts";
 
-const PLACE_SCORE_MIN = 0.5;
+/** "a long red winter coat": words between the colour and the thing. */
+const ADJECTIVES_MAX = 3;
 
 /** The colours of a person where an item of clothing would be. */
-function colorsAt(person: SeenPerson, item: string): SeenColor[] {
+export function colorsAt(person: SeenPerson, item: string): SeenColor[] {
   const { top, bottom, hat, others } = person;
   if (HATS.has(item)) return hat === undefined ? [] : [hat];
   if (BOTTOMS.has(item)) return bottom === undefined ? [] : [bottom];
@@ -49,7 +43,7 @@ function isColor(seen: SeenColor, color: string): boolean {
   return stemOf(seen.color) === basicColor(color) || shades.includes(color);
 }
 
-function describeColor({ color, shade }: SeenColor): string {
+export function describeColor({ color, shade }: SeenColor): string {
   if (shade === undefined || shade.includes(color)) return shade ?? color;
   return shade === "beige" ? shade : `${shade} (${color})`;
 }
@@ -66,7 +60,9 @@ export function answerWhoWears(
   question: Question,
   scenes: readonly SceneFacts[],
 ): Candidate | undefined {
-  const spoken = answerWho(question, scenes);
+  const spoken =
+    answerWho(question, scenes, (unit) => saysWorn(question, unit)) ??
+    answerUnknownItem(question, scenes);
   const [color] = question.colors;
   if (spoken !== undefined || color === undefined || question.item === undefined) return spoken;
   const { item } = question;
@@ -78,6 +74,37 @@ export function answerWhoWears(
   const best = fits[0];
   if (best === undefined || best.score < 0.45) return undefined;
   return candidate(best.name, 0.75 * best.score, sightingEvidence(best, `someone in ${color}`));
+}
+
+/** Whether a unit tells of the very item: the colour asked for stands before it, if any. */
+function saysWorn({ item, colors }: Question, unit: Unit): boolean {
+  const [color] = colors;
+  if (item === undefined) return color === undefined || unit.tokens.some((it) => it.stem === color);
+  const places = unit.tokens.flatMap((it, at) => (sameItem(item, it.stem) ? [at] : []));
+  if (color === undefined) return places.length > 0;
+  return places.some((at) =>
+    unit.tokens
+      .slice(Math.max(0, at - ADJECTIVES_MAX), at)
+      .some((it) => it.stem === color || basicColor(it.stem) === color),
+  );
+}
+
+/** "has on an orange couldn't": the colour is right, and what follows it is no other clothes. */
+function answerUnknownItem(
+  question: Question,
+  scenes: readonly SceneFacts[],
+): Candidate | undefined {
+  const [color] = question.colors;
+  if (color === undefined || question.item === undefined) return undefined;
+  const terms = question.terms.filter((it) => it.stem !== question.item);
+  const found = answerWho({ ...question, terms }, scenes, ({ tokens, region }) => {
+    const at = tokens.findIndex((it) => it.stem === color);
+    const next = tokens[at + 1];
+    const before = tokens.slice(0, Math.max(0, at));
+    const isWorn = before.some((it) => WEAR_VERBS.has(it.stem) || it.stem === "on");
+    return region === "speech" && isWorn && next !== undefined && !CLOTHES.has(next.stem);
+  });
+  return found === undefined ? undefined : { ...found, confidence: 0.6 * found.confidence };
 }
 
 /** The texts of the scene give the person that colour, but on another thing. */
@@ -95,7 +122,7 @@ function sameItem(a: string, b: string): boolean {
   return matchToken({ text: a, stem: a }, { text: b, stem: b }) > 0.8;
 }
 
-function sightingEvidence(sighting: Sighting, what: string): Candidate["evidence"] {
+export function sightingEvidence(sighting: Sighting, what: string): Candidate["evidence"] {
   const { scene, name } = sighting;
   const naming = scene.units.find((unit) => speaksOf(unit, name) === 1);
   const seen = pictureEvidence(scene, `${what} is seen`);
@@ -115,7 +142,10 @@ export function answerWears(
   const { top, bottom } = seen.person;
   const isDress = bottom?.color === top.color;
   const below = bottom === undefined || isDress ? "" : `, ${describeColor(bottom)} below`;
-  const text = `${describeColor(top)} clothes${isDress ? "" : " on top"}${below}`;
+  const hat = seen.person.hat === undefined ? "" : `, ${describeColor(seen.person.hat)} hat`;
+  const text = isDress
+    ? `${describeColor(top)} dress or suit${hat}`
+    : `${describeColor(top)} clothes on top${below}${hat}`;
   return candidate(text, 0.6 * seen.certainty, sightingEvidence(seen, text));
 }
 
@@ -161,7 +191,17 @@ function isPhraseStart(unit: Unit, at: number): boolean {
   );
 }
 
-function sightingOf(
+/** A name that no list has, written in a scene of one person: it is that person's. */
+function unlistedSightings(name: string, scenes: readonly SceneFacts[]): Sighting[] {
+  return scenes.flatMap((scene) => {
+    const [person, ...others] = scene.people;
+    const isNamed = scene.units.some((unit) => unit.tokens.some((it) => it.stem === stemOf(name)));
+    if (person === undefined || others.length > 0 || !isNamed) return [];
+    return namesOfScene(scene).length > 0 ? [] : [{ name, person, scene, certainty: 0.9 }];
+  });
+}
+
+export function sightingOf(
   person: string,
   scenes: readonly SceneFacts[],
   question: Question,
@@ -171,82 +211,11 @@ function sightingOf(
       !isSameName(it.text.replace(/['’]s$/, ""), person) && !isClothes(it) && !COLORS.has(it.stem),
   );
   const item = question.item;
-  return findSightings(scenes)
-    .filter((it) => isSameName(it.name, person))
+  const named = findSightings(scenes).filter((it) => isSameName(it.name, person));
+  return (named.length > 0 ? named : unlistedSightings(person, scenes))
     .map((it) => {
       const place = places.length === 0 ? 1 : 0.7 + 0.3 * matchScene(question, it.scene, places);
       return { ...it, certainty: it.certainty * place * shapeScore(it.person, item) };
     })
     .sort((a, b) => b.certainty - a.certainty)[0];
-}
-
-export function answerColor(
-  question: Question,
-  scenes: readonly SceneFacts[],
-): Candidate | undefined {
-  const { person } = question;
-  const things = question.terms.filter(
-    (it) => person === undefined || !isSameName(it.text.replace(/['’]s$/, ""), person),
-  );
-  const thing = things.find((it) => CLOTHES.has(it.stem)) ?? things[0];
-  if (thing === undefined) return undefined;
-  let best: Candidate | undefined;
-  for (const unit of scenes.flatMap((it) => it.units)) {
-    const found = colorSaid(unit, question, thing.stem);
-    if (found !== undefined && found.confidence > (best?.confidence ?? 0)) best = found;
-  }
-  if (best !== undefined) return best;
-  return CLOTHES.has(thing.stem) ? colorSeen(question, scenes, thing.stem) : undefined;
-}
-
-/** A colour just before the thing, or after "is": "a brown leather suitcase", "the door is red". */
-function colorSaid(unit: Unit, question: Question, thing: string): Candidate | undefined {
-  const about = question.person === undefined ? 1 : speaksOf(unit, question.person);
-  const at = unit.tokens.findIndex((it) => matchToken({ text: thing, stem: thing }, it) >= 0.8);
-  if (at < 0 || about === 0) return undefined;
-  const others = question.terms.filter(
-    (it) => it.stem !== thing && !isSameName(it.text.replace(/['’]s$/, ""), question.person ?? ""),
-  );
-  if (others.length > 0 && matchScene(question, unit.scene, others) < PLACE_SCORE_MIN)
-    return undefined;
-  const before = unit.tokens.slice(Math.max(0, at - 3), at).findLast((it) => COLORS.has(it.stem));
-  const isAfter = unit.tokens[at + 1]?.stem === "be" && COLORS.has(unit.tokens[at + 2]?.stem ?? "");
-  const color = before ?? (isAfter ? unit.tokens[at + 2] : undefined);
-  return color === undefined
-    ? undefined
-    : candidate(color.text.toLowerCase(), 0.95 * about, [evidenceOf(unit)]);
-}
-
-function colorSeen(
-  question: Question,
-  scenes: readonly SceneFacts[],
-  item: string,
-): Candidate | undefined {
-  const { person } = question;
-  if (person !== undefined) {
-    const seen = sightingOf(person, scenes, question);
-    const [color] = seen === undefined ? [] : colorsAt(seen.person, item);
-    if (seen === undefined || color === undefined) return undefined;
-    return candidate(
-      describeColor(color),
-      0.8 * seen.certainty,
-      sightingEvidence(seen, `someone in ${describeColor(color)}`),
-    );
-  }
-  // "What colour is the coat of the man at the station?": the only person of the best scene.
-  const places = question.terms.filter((it) => it.stem !== item);
-  const ranked = scenes
-    .map((scene) => ({ scene, score: matchScene(question, scene, places) }))
-    .sort((a, b) => b.score - a.score);
-  const best = ranked[0];
-  const only = best?.scene.people.length === 1 ? best.scene.people[0] : undefined;
-  const color = only === undefined ? undefined : colorsAt(only, item)[0];
-  if (best === undefined || best.score < 0.7 || color === undefined) return undefined;
-  const names = namesOfScene(best.scene).map(toName).join(", ");
-  return candidate(describeColor(color), 0.6 * best.score, [
-    pictureEvidence(
-      best.scene,
-      `${names === "" ? "someone" : names} in ${describeColor(color)} is seen`,
-    ),
-  ]);
 }

@@ -1,25 +1,16 @@
 /**
- * Things, places and names: what someone does or carries, where it is, what it is called.
+ * Things and names: what someone does or carries, what it is called.
  */
 import { type Candidate, candidate, evidenceOf } from "./candidate.ts";
 import { isNameAt, isSameName, namesIn, speaksOf, subjectBefore } from "./cast.ts";
-import {
-  AUXILIARIES,
-  CLOTHES,
-  DAYS,
-  HAVE_VERBS,
-  PLACE_NOUNS,
-  PRONOUNS,
-  STOP_WORDS,
-} from "./lexicon.ts";
+import { AUXILIARIES, CLOTHES, HAVE_VERBS, HELD_THINGS, PRONOUNS, STOP_WORDS } from "./lexicon.ts";
 import { type Match, matchToken, rankUnits } from "./match.ts";
 import type { Question } from "./question.ts";
-import { headPhrase, phraseAfter, placePhrase, textOf, timePhrase } from "./spans.ts";
+import { headPhrase, phraseAfter, textOf } from "./spans.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
 import { type Token } from "./words.ts";
 
 const SCORE_MIN = 0.62;
-const PLACE_SCORE_MIN = 0.6;
 
 export function answerWhat(
   question: Question,
@@ -27,7 +18,7 @@ export function answerWhat(
 ): Candidate | undefined {
   const isHave = asksForHeld(question);
   let best: Candidate | undefined;
-  for (const match of rankUnits(question, scenes)) {
+  for (const match of rankUnits(question, scenes, withoutKind(question))) {
     if (match.score < SCORE_MIN) continue;
     const phrase = isHave ? heldBy(question, match.unit) : objectIn(question, match);
     if (phrase === undefined || phrase.length === 0) continue;
@@ -38,6 +29,14 @@ export function answerWhat(
     }
   }
   return best;
+}
+
+/** "What musical instrument does Ann play": the kind of thing need not be named. */
+function withoutKind({ tokens, terms, names }: Question): readonly Token[] {
+  const end = tokens.findIndex((it, at) => at > 0 && AUXILIARIES.has(it.stem));
+  const kinds = /^(?:what|which)$/i.test(tokens[0]?.text ?? "") ? tokens.slice(1, end) : [];
+  const rest = terms.filter((it) => !kinds.includes(it));
+  return end > 1 && rest.some((it) => !names.includes(it)) ? rest : terms;
 }
 
 /** "What does Ann carry", "what is in her hand": a thing held, not a deed. */
@@ -64,9 +63,19 @@ function heldBy(question: Question, unit: Unit): Token[] | undefined {
     if (!HAVE_VERBS.has(token.stem)) continue;
     const phrase = headPhrase(dropEdges(phraseAfter(unit.tokens, at + 1)));
     const isClothes = phrase.some((it) => CLOTHES.has(it.stem));
-    if (phrase.length > 0 && !isClothes && !isNameAt(phrase, 0)) return phrase;
+    const isPerson = phrase.some(
+      (it, index) => isNameAt(phrase, index) || isAskedName(it, question),
+    );
+    if (phrase.length > 0 && !isClothes && !isPerson) return phrase;
   }
-  return undefined;
+  // The verb was misheard: a thing that hands hold, in a sentence that is about the person.
+  const held =
+    unit.region === "speech" ? unit.tokens.find((it) => HELD_THINGS.has(it.stem)) : undefined;
+  return held === undefined || question.person === undefined ? undefined : [held];
+}
+
+function isAskedName(token: Token, { names }: Question): boolean {
+  return names.some((it) => it.stem === token.stem);
 }
 
 /** What follows the last of the question's words, without the words that it already says. */
@@ -84,7 +93,9 @@ function objectIn(question: Question, { unit, places }: Match): Token[] | undefi
   const isDeedHere = own.length > 0 || actionOf(question) === undefined;
   if (!isDeedHere) return undefined;
   // "What does Grace do at night?" is answered by what follows her name.
-  const isDoing = question.tokens.filter((it) => it.stem === "do").length >= 2;
+  const isDoing =
+    question.tokens.filter((it) => it.stem === "do").length >= 2 ||
+    question.tokens.some((it) => it.text === "doing");
   const start = isDoing && subjectAt >= 0 ? subjectAt : from;
   const after = phraseAfter(unit.tokens, start + 1);
   const news = after.filter((it, at) => !isToldBefore(question, after, it, at));
@@ -135,51 +146,6 @@ function dropEdges(tokens: readonly Token[]): Token[] {
   return tokens.slice(start, end);
 }
 
-export function answerWhere(
-  question: Question,
-  scenes: readonly SceneFacts[],
-): Candidate | undefined {
-  const { head } = question;
-  // "On which mountain is Julia?": the mountain is asked for, and may be named or not.
-  const needed = question.terms.filter((it) => it !== head);
-  let best: Candidate | undefined;
-  for (const match of rankUnits(question, scenes, needed)) {
-    if (match.score < PLACE_SCORE_MIN) continue;
-    const { unit } = match;
-    const options = [unit, ...unit.scene.units.filter((it) => it !== unit)];
-    for (const [rank, from] of options.entries()) {
-      const place = placeIn(from, question);
-      if (place === undefined) continue;
-      const isHead = head !== undefined && place.some((it) => it.stem === head.stem);
-      const confidence =
-        match.score * (0.75 + 0.25 * match.ownScore) * (rank === 0 ? 1 : 0.75) * (isHead ? 1.1 : 1);
-      const evidence = rank === 0 ? [evidenceOf(unit)] : [evidenceOf(unit), evidenceOf(from)];
-      if (confidence > (best?.confidence ?? 0))
-        best = candidate(textOf(place), confidence, evidence);
-      break;
-    }
-  }
-  return best;
-}
-
-/** A phrase with a preposition, or a caption that is the name of a place. */
-function placeIn(unit: Unit, question: Question): Token[] | undefined {
-  if (unit.region !== "sign") {
-    const phrase = placePhrase(unit.tokens);
-    const isNews = phrase?.some(
-      (it) =>
-        !STOP_WORDS.has(it.stem) &&
-        !question.terms.some((term) => term.stem === it.stem && term !== question.head),
-    );
-    if (phrase !== undefined && isNews === true) return phrase;
-  }
-  const isPlace =
-    unit.region !== "speech" &&
-    unit.tokens.some((it) => PLACE_NOUNS.has(it.stem)) &&
-    namesIn(unit).length === 0;
-  return isPlace ? [...unit.tokens] : undefined;
-}
-
 export function answerName(
   question: Question,
   scenes: readonly SceneFacts[],
@@ -216,18 +182,4 @@ function subjectOfDeed(question: Question, scenes: readonly SceneFacts[]): Candi
   return name === undefined
     ? undefined
     : candidate(name, 0.7 * match.score, [evidenceOf(match.unit)]);
-}
-
-export function answerDay(
-  question: Question,
-  scenes: readonly SceneFacts[],
-): Candidate | undefined {
-  for (const { unit, score } of rankUnits(question, scenes)) {
-    if (score < PLACE_SCORE_MIN) break;
-    const phrase = unit.tokens.some((it) => DAYS.has(it.stem))
-      ? timePhrase(unit.tokens)
-      : undefined;
-    if (phrase !== undefined) return candidate(textOf(phrase), score, [evidenceOf(unit)]);
-  }
-  return undefined;
 }

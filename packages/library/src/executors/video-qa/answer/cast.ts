@@ -1,12 +1,9 @@
 /**
- * Who is meant: names in texts, who a "she" is, and which of the persons seen has which name.
+ * Who is meant: names in texts, and who a "she" is.
  *
  * Invariants:
  *   C1. A name comes from the video, never from the question alone.
- *   C2. A person seen is only called by a name of the same scene; where a scene has several of
- *       both, by what the person wears in a scene alone.
  */
-import type { SeenPerson } from "../values.ts";
 import { AMBIGUOUS_NAMES, GIVEN_NAMES } from "./given-names.ts";
 import {
   AUXILIARIES,
@@ -26,6 +23,8 @@ import { isNumber, stemOf, type Token } from "./words.ts";
 
 const NAME_SIMILARITY_MIN = 0.66;
 const PLACE_PREPOSITIONS = new Set(["in", "at", "on", "from", "to", "near", "of"].map(stemOf));
+/** "Tea with Xelia", "A song by Xelia": names that no list has. */
+const PERSON_PREPOSITIONS = new Set(["with", "by"].map(stemOf));
 const NAMING_VERBS = new Set(["call", "name", "meet"].map(stemOf));
 
 /** Whether the token at `index` can be a person's name. */
@@ -35,8 +34,11 @@ export function isNameAt(tokens: readonly Token[], index: number): boolean {
   const lower = token.text.toLowerCase();
   const previous = tokens[index - 1]?.stem ?? "";
   const next = tokens[index + 1]?.stem ?? "";
+  // Only what is written has capitals: within a line they make a name of "Jack" and "Rose".
+  const isCapital = index > 0 && /^\p{Lu}\p{Ll}/u.test(token.text);
   if (GIVEN_NAMES.has(lower)) {
     if (DETERMINERS.has(previous)) return false;
+    if (isCapital && !PLACE_NOUNS.has(next)) return true;
     return !AMBIGUOUS_NAMES.has(lower) || !PLACE_PREPOSITIONS.has(previous) || previous === "of";
   }
   const isWord = [
@@ -51,6 +53,7 @@ export function isNameAt(tokens: readonly Token[], index: number): boolean {
   // Not in the list: only right after "is called", "named", "meet".
   if (isWord || DETERMINERS.has(previous) || PLACE_NOUNS.has(next)) return false;
   const isOfPerson = tokens.slice(0, index).some((it) => PEOPLE_NOUNS.has(it.stem));
+  if (isCapital && PERSON_PREPOSITIONS.has(previous)) return true;
   return previous === stemOf("meet") || (NAMING_VERBS.has(previous) && isOfPerson);
 }
 
@@ -112,59 +115,6 @@ export function speaksOf(unit: Unit, name: string): number {
   if (pronoun !== undefined && isSameName(antecedentOf(unit, pronoun.stem) ?? "", name)) return 0.9;
   // "The keeper of the hut has a scarf", in the scene of one person.
   return namesIn(unit).length === 0 && names.length === 1 ? 0.75 : 0;
-}
-
-export interface Sighting {
-  readonly name: string;
-  readonly person: SeenPerson;
-  readonly scene: SceneFacts;
-  /** In [0, 1]: 1 for the only person in the scene of one name. */
-  readonly certainty: number;
-}
-
-/** Persons seen, by name (C2). */
-export function findSightings(scenes: readonly SceneFacts[]): Sighting[] {
-  const sure: Sighting[] = [];
-  for (const scene of scenes) {
-    const [name, ...others] = namesOfScene(scene);
-    const [person] = scene.people;
-    if (name === undefined || person === undefined || others.length > 0) continue;
-    // With more people than names, the one nearest the middle is who the caption is about.
-    const central = [...scene.people].sort((a, b) => offCenter(a) - offCenter(b))[0] ?? person;
-    const certainty = scene.people.length === 1 ? 1 : 0.5;
-    sure.push({ name, person: central, scene, certainty });
-  }
-  const joint = scenes.flatMap((scene) => alignByProfile(scene, sure));
-  return [...sure, ...joint];
-}
-
-function offCenter(person: SeenPerson): number {
-  return Math.abs(person.box.x + person.box.width / 2 - 0.5);
-}
-
-function alignByProfile(scene: SceneFacts, sure: readonly Sighting[]): Sighting[] {
-  const names = namesOfScene(scene);
-  if (names.length < 2 || scene.people.length === 0) return [];
-  const known = names.map((name) => sure.find((it) => isSameName(it.name, name)));
-  const free = scene.people.filter(
-    (person) => !known.some((it) => it !== undefined && it.person.top.color === person.top.color),
-  );
-  const unknown = names.filter((_, index) => known[index] === undefined);
-  const seen = names.flatMap((name, index) => {
-    const own = known[index];
-    const person = scene.people.find(
-      (it) => own !== undefined && it.top.color === own.person.top.color,
-    );
-    return person === undefined ? [] : [{ name, person, scene, certainty: 0.7 }];
-  });
-  // As many strangers as names left: read from left to right, as they are told.
-  const told = unknown.length === free.length ? unknown : [];
-  const guessed = told.flatMap((name, index) => {
-    const person = free[index];
-    const certainty = told.length === 1 ? 0.8 : 0.55;
-    return person === undefined ? [] : [{ name, person, scene, certainty }];
-  });
-  return [...seen, ...guessed];
 }
 
 /** Whether a token may stand in a subject. */

@@ -30,8 +30,8 @@ bag handbag purse
 suitcase luggage case
 street road
 ship boat ferry
-begin start
-end finish
+begin start open
+end finish close
 shop store
 cafe coffeehouse
 kilo kilogram
@@ -41,6 +41,27 @@ say mention
 repair fix
 cook prepare
 sell offer
+work serve
+take last
+ride trip
+catch fish
+collect gather pick
+help assist
+pull drag
+like love enjoy adore
+big large huge
+small little tiny
+look watch
+speak language
+teach instruct
+make prepare cook bake
+clean sweep wash
+lecture talk
+lunch meal dinner supper
+come arrive
+water sprinkle
+own have
+photo picture photograph
 cost price
 cost much
 name call
@@ -71,7 +92,7 @@ export const STOP_WORDS =
   that this these those it its they them their there here he she his her him hers who whom whose what which when where
   why how i we you me us our your my as into onto up out off over under about around near next then than so not no
   can could may might will would shall should must have has had get gets got some any all both each also just very
-  one's kind type sort please tell`);
+  one's kind type sort please tell mr mrs ms miss dr whose`);
 
 /** Words that a question uses about the video itself: they ask for nothing in it. */
 export const FRAME_WORDS =
@@ -90,16 +111,33 @@ export const PREPOSITIONS =
 export const CONJUNCTIONS = set("and or but while because who which that when where then");
 export const WEAR_VERBS = set("wear dressed");
 export const HAVE_VERBS = set("carry hold have bring with");
+/** Things that people have in their hands. */
+export const HELD_THINGS =
+  set(`umbrella parasol bag handbag backpack suitcase basket bucket box parcel book notebook newspaper letter map
+  camera phone laptop guitar violin flute trumpet balloon flag kite ball racket flower flowers bouquet cup mug glass
+  bottle jug pot pan bowl plate tray spoon cake bread lantern lamp torch candle rope stick broom shovel rake hammer
+  toolbox saw brush surfboard skateboard ticket sign microphone trophy puppy teddy doll`);
 export const AUXILIARIES = set(
   "is are was were be been does do did has have had can could will would may might must",
 );
 
 /** Verbs that say little by themselves: "give a speech" is a speech. */
-export const LIGHT_VERBS = set("give make take do get go come be let put keep");
+export const LIGHT_VERBS = set("give make take do get go come be let put keep new");
 
 export const PEOPLE_NOUNS = set(
   "people persons person men women man woman friends children child guests somebody boys girls",
 );
+/** What people are to others, or do for a living: they stand where names stand. */
+export const ROLE_NOUNS =
+  set(`mother father brother sister grandmother grandfather grandma grandpa uncle aunt cousin son daughter husband
+  wife friend neighbor teacher doctor nurse driver waiter waitress keeper captain pilot sailor painter artist musician
+  singer dancer player baker butcher cook chef farmer fisherman gardener shepherd hunter carpenter mechanic engineer
+  guide guard caretaker janitor manager director boss owner seller vendor trader coach trainer referee judge lawyer
+  policeman policewoman officer firefighter fireman soldier king queen prince princess magician clown actor actress
+  author writer poet reporter journalist photographer hairdresser barber tailor librarian scientist professor student
+  pupil mayor priest vet veterinarian zookeeper host guest visitor tourist traveler passenger winner rider cyclist
+  runner swimmer conductor drummer guitarist pianist violinist postman mailman secretary assistant cashier cleaner
+  instructor leader president helper worker colleague`);
 export const COLORS =
   set(`red orange yellow green blue purple violet pink brown black white gray beige navy maroon teal
   turquoise lime lavender silver gold golden charcoal olive mustard crimson scarlet cream tan`);

@@ -34,8 +34,9 @@ export interface Match {
 }
 
 export function matchToken(term: Token, token: Token): number {
-  if (term.stem === token.stem) return 1;
-  if (areSynonyms(term.stem, token.stem)) return SYNONYM_SCORE;
+  const certainty = token.certainty ?? 1;
+  if (term.stem === token.stem) return certainty;
+  if (areSynonyms(term.stem, token.stem)) return SYNONYM_SCORE * certainty;
   if (term.stem.length < 4 || token.stem.length < 3 || /\d/.test(term.stem + token.stem)) return 0;
   // "station" and "stations", "sell" and "seller".
   const [short, long] =

@@ -5,14 +5,15 @@
  */
 import { GIVEN_NAMES } from "./given-names.ts";
 import {
-  CLOTHES,
   COLORS,
   FRAME_WORDS,
   HAVE_VERBS,
+  isClothes,
   PEOPLE_NOUNS,
   STOP_WORDS,
   WEAR_VERBS,
 } from "./lexicon.ts";
+import { rephrase } from "./rephrase.ts";
 import { stemOf, type Token, tokenize } from "./words.ts";
 
 export type QuestionKind =
@@ -47,9 +48,17 @@ export interface Question {
   readonly head?: Token;
 }
 
+/** "What does Ann have on?", "Who has on a coat?" */
+const HAS_ON = /\b(?:have|has|had|got|having)\b(?: .*)? on(?: (?:an?|the|her|his)\b.*)?\s*\?*$/i;
+const TITLES = new Set(["mr", "mrs", "ms", "miss", "dr"]);
+/** What people do in every picture. */
+const POSES = new Set(
+  "stand sit present altogether total individual character figure there".split(" ").map(stemOf),
+);
 const KIND_WORDS = new Set(["name", "color", "number", "call"].map(stemOf));
 
-export function analyzeQuestion(text: string): Question {
+export function analyzeQuestion(asked: string): Question {
+  const text = rephrase(asked);
   const tokens = tokenize(text);
   const stems = tokens.map((it) => it.stem);
   const names = tokens.filter((it, index) => isProper(tokens, it, index));
@@ -58,16 +67,19 @@ export function analyzeQuestion(text: string): Question {
   );
   const person = personAt < 0 ? owner(tokens, names) : tokens[personAt]?.text;
   const head = headOf(tokens);
-  const item = tokens.find((it) => CLOTHES.has(it.stem))?.stem;
+  const item = tokens.find(isClothes)?.stem;
   const colors = stems.filter((it) => COLORS.has(it));
   const isAboutWear =
-    stems.some((it) => WEAR_VERBS.has(it)) || (item !== undefined && !stems.includes("call"));
+    stems.some((it) => WEAR_VERBS.has(it)) ||
+    HAS_ON.test(text) ||
+    (item !== undefined && !stems.includes("call"));
   const isAboutVideo =
     /\b(?:video|film|clip|narrat\w+|mention\w*|first|appear\w*|shown?|seen?|said|hear[d]?|visible|on screen)\b/i.test(
       text,
     );
   const kind = kindOf(text, { stems, isAboutWear, head });
-  const terms = tokens.filter((it) => isTerm(it, kind, head));
+  const deed = deedOf(tokens, names);
+  const terms = tokens.filter((it) => it === deed || isTerm(it, kind, head));
   const plainPerson = person?.replace(/['’]s$/, "");
   return {
     kind,
@@ -93,11 +105,25 @@ function isProper(tokens: readonly Token[], token: Token, index: number): boolea
 function owner(tokens: readonly Token[], names: readonly Token[]): string | undefined {
   const at = tokens.findIndex((it, index) => {
     if (!names.includes(it)) return false;
-    const before = tokens[index - 1]?.stem ?? "";
+    const previous = tokens[index - 1]?.stem ?? "";
+    const before = TITLES.has(previous) ? (tokens[index - 2]?.stem ?? "") : previous;
+    if (TITLES.has(it.stem)) return false;
     return /['’]s$/.test(it.text) || before === "do" || (before === "be" && index <= 2);
   });
   return at < 0 ? undefined : tokens[at]?.text;
 }
+
+/** "What does Ann show them", "who tells a joke": a deed in the story, not of the video. */
+function deedOf(tokens: readonly Token[], names: readonly Token[]): Token | undefined {
+  const before = tokens.findIndex(
+    (it, at) => names.includes(it) && tokens[at - 1]?.stem === "do" && at <= 3,
+  );
+  const at = before >= 0 ? before + 1 : tokens[0]?.stem === "who" ? 1 : -1;
+  const deed = tokens[at];
+  return deed !== undefined && TELLING_VERBS.has(deed.stem) ? deed : undefined;
+}
+
+const TELLING_VERBS = new Set("show tell talk watch look find hear say".split(" ").map(stemOf));
 
 function headOf(tokens: readonly Token[]): Token | undefined {
   const at = tokens.findIndex((it) => ["which", "what", "many", "much"].includes(it.stem));
@@ -125,9 +151,13 @@ function kindOf(
     )
   )
     return "when";
+  if (/^(?:in|from|to|at)? ?(?:what|which) (?:city|country|town|village|place)\b/.test(lower))
+    return "where";
   if (/^(?:on )?(?:what|which) (?:week)?day\b/.test(lower)) return "day";
   if (
-    /^how many (?:people|persons|men|women|characters|figures)\b/.test(lower) &&
+    /^how many (?:people|persons?|men|women|characters|figures|individuals|friends|guests|visitors|adults|kids|children|boys|girls|tourists|passengers)\b/.test(
+      lower,
+    ) &&
     !/\bhave\b/.test(lower)
   )
     return "count-people";
@@ -144,7 +174,7 @@ function kindOf(
   )
     return "where";
   if (
-    /\b(?:sign|board|banner|caption|poster|label|notice)\b.*\b(?:say|read|show|tell|written)|\b(?:written|says?)\b.*\b(?:sign|board|banner|caption|poster)\b|what is written/.test(
+    /\b(?:sign|board|banner|caption|poster|label|notice)\b.*\b(?:say|read|show|tell|written)|\b(?:written|says?)\b.*\b(?:sign|board|banner|caption|poster)\b|\b(?:written|read|text|words?)\b.*\b(?:sign|board|banner|caption|poster|notice)\b|what is written/.test(
       lower,
     )
   )
@@ -158,7 +188,7 @@ function kindOf(
   if (/^(?:who|whom|whose)\b|^which (?:man|woman|person|boy|girl)\b/.test(lower)) return "who";
   if (
     isAboutWear &&
-    /\bwear|\bdress(?:ed)?\b|\bhave on\b|\bhas on\b/.test(lower) &&
+    (/\bwear|\bdress(?:ed)?\b|\bclothes\b/.test(lower) || HAS_ON.test(text)) &&
     lower.startsWith("what")
   )
     return "wears-what";
@@ -183,13 +213,14 @@ function isTerm(token: Token, kind: QuestionKind, head: Token | undefined): bool
   if (/^dress(?:es)?$/i.test(token.text)) return true;
   if (HAVE_VERBS.has(token.stem) || WEAR_VERBS.has(token.stem))
     return token.stem === "hold" && kind === "who";
-  if (kind === "count-people" && PEOPLE_NOUNS.has(token.stem)) return false;
+  if (kind === "count-people" && (PEOPLE_NOUNS.has(token.stem) || POSES.has(token.stem)))
+    return false;
   if (kind === "who" && PEOPLE_NOUNS.has(token.stem)) return false;
   if (kind === "day" && token.stem === "day") return false;
   if (kind === "where" && token === head) return true;
   if (
     kind === "sign" &&
-    /^(?:writ|read|sign|board|banner|caption|poster|label|notice)$/.test(token.stem)
+    /^(?:writ|read|text|word|stand|sign|board|banner|caption|poster|label|notice)$/.test(token.stem)
   )
     return false;
   if (

@@ -51,7 +51,7 @@ const COMMON_VERBS = new Set(
     .map(stemOf),
 );
 
-function looksLikeVerb(token: Token | undefined): boolean {
+export function looksLikeVerb(token: Token | undefined): boolean {
   return token !== undefined && (COMMON_VERBS.has(token.stem) || AUXILIARIES.has(token.stem));
 }
 
@@ -114,6 +114,21 @@ function soundsLikeNumber(tokens: readonly Token[], at: number): string | undefi
   return isLoose && Object.hasOwn(NUMBER_SOUNDS, lower) ? NUMBER_SOUNDS[lower] : undefined;
 }
 
+/** "23:40", "4 PM", "eight o'clock"; "starts at seven" with the "at" misheard. */
+function isClock(tokens: readonly Token[], at: number): boolean {
+  const token = tokens[at];
+  if (token === undefined || !isNumber(token)) return false;
+  if (/^\d{1,2}[:.]\d{2}$/.test(token.text)) return true;
+  if (/^(?:am|pm|o'clock|oclock)$/i.test(tokens[at + 1]?.text ?? "")) return true;
+  const isLast = at === tokens.length - 1;
+  const opens = tokens.slice(0, at).some((it) => OPENING_VERBS.has(it.stem));
+  return isLast && opens && Number(token.stem) >= 1 && Number(token.stem) <= 12;
+}
+
+const OPENING_VERBS = new Set(
+  "begin start open close end finish leave arrive".split(" ").map(stemOf),
+);
+
 /** Days, months and clock times with the words that belong to them. */
 export function timePhrase(tokens: readonly Token[]): Token[] | undefined {
   const isTime = (it: Token): boolean =>
@@ -126,7 +141,8 @@ export function timePhrase(tokens: readonly Token[]): Token[] | undefined {
       (isNumber(it) &&
         /^(?:at|from|until|till|by|before|after|past)$/.test(
           tokens[index - 1]?.text.toLowerCase() ?? "",
-        )),
+        )) ||
+      isClock(tokens, index),
   );
   if (first < 0) return undefined;
   let start = first;

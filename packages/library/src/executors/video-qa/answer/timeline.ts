@@ -5,13 +5,20 @@
  *
  * Invariants:
  *   T1. Every sentence, line and person belongs to exactly one scene.
- *   T2. A word is mended only by a word that stands on the screen of the same scene, or that
- *       the question asks about, and that sounds much like it.
+ *   T2. A word is mended only by a word that stands on the screen or that the question asks
+ *       about, and that sounds much like it (see mend-speech.ts).
  */
-import type { EvidenceSource, ScenePeople, ScreenText, SeenPerson, Transcript } from "../values.ts";
-import { GIVEN_NAMES } from "./given-names.ts";
-import { CLOTHES, COLORS, DAYS, PEOPLE_NOUNS, PLACE_NOUNS, STOP_WORDS } from "./lexicon.ts";
-import { similarity, soundOf } from "./sounds.ts";
+import type {
+  Box,
+  EvidenceSource,
+  ScenePeople,
+  ScreenLine,
+  ScreenText,
+  SeenPerson,
+  Transcript,
+} from "../values.ts";
+import { FRAME_WORDS, STOP_WORDS } from "./lexicon.ts";
+import { isKnownName, type KnownFrom, type KnownWord, mendSentence } from "./mend-speech.ts";
 import { stemOf, type Token, tokenize } from "./words.ts";
 
 /** One utterance or one line on the screen. */
@@ -22,6 +29,8 @@ export interface Unit {
   readonly text: string;
   readonly tokens: readonly Token[];
   readonly scene: SceneFacts;
+  /** Where a line stands on the screen. */
+  readonly box?: Box;
 }
 
 export interface SceneFacts {
@@ -42,15 +51,16 @@ export interface Sources {
 
 /** A pause this long parts scenes where no picture tells them apart. */
 const SCENE_PAUSE_SEC = 2;
-/** Names are mended more readily: recognisers know few, and the screen spells them out. */
-const NAME_SIMILARITY_MIN = 0.6;
-const WORD_SIMILARITY_MIN = 0.78;
+/** Of the picture's height: what lines may differ that are one. */
+const SAME_LINE_RATIO_MAX = 0.03;
+/** Shorter words sound like too many others to be looked for. */
+const WORD_LENGTH_MIN = 4;
 
 export function buildTimeline(sources: Sources, question: readonly Token[]): SceneFacts[] {
   const scenes = findScenes(sources);
   for (const text of sources.texts ?? []) {
     const scene = sceneAt(scenes, text.atSec);
-    for (const line of text.lines) {
+    for (const line of joinLines(text.lines)) {
       // A scene looked at twice says the same twice.
       if (scene.units.some((it) => it.text.toLowerCase() === line.text.toLowerCase())) continue;
       scene.units.push({
@@ -60,6 +70,7 @@ export function buildTimeline(sources: Sources, question: readonly Token[]): Sce
         text: line.text,
         tokens: tokenize(line.text),
         scene,
+        box: line.box,
       });
     }
   }
@@ -73,6 +84,29 @@ export function buildTimeline(sources: Sources, question: readonly Token[]): Sce
   }
   if (sources.transcript !== undefined) addSpeech(scenes, sources.transcript, question);
   return scenes;
+}
+
+/** A caption whose words stand far apart is read in pieces: those at one height are one line. */
+function joinLines(lines: readonly ScreenLine[]): ScreenLine[] {
+  const joined: ScreenLine[] = [];
+  for (const line of [...lines].sort((a, b) => a.box.x - b.box.x)) {
+    const at = joined.findIndex(
+      (it) =>
+        it.region === "caption" &&
+        line.region === "caption" &&
+        Math.abs(it.box.y - line.box.y) < SAME_LINE_RATIO_MAX &&
+        it.box.x + it.box.width <= line.box.x + SAME_LINE_RATIO_MAX,
+    );
+    const left = joined[at];
+    if (left === undefined) joined.push(line);
+    else {
+      const width = line.box.x + line.box.width - left.box.x;
+      const text = `${left.text} ${line.text}`;
+      joined[at] = { ...left, text, box: { ...left.box, width } };
+    }
+  }
+  // From top to bottom, as before.
+  return joined.sort((a, b) => a.box.y - b.box.y);
 }
 
 function findScenes(sources: Sources): SceneFacts[] {
@@ -114,42 +148,37 @@ function addSpeech(
   transcript: Transcript,
   question: readonly Token[],
 ): void {
+  const shown = scenes.flatMap((it) => wordsOfScreen(it, "video")).filter((it) => it.isName);
+  const asked = knownWords(question, "question");
+  // What the screen of its own scene says is not to be changed by what is heard in it.
+  const known = scenes.map((it) => [...wordsOfScreen(it, "scene"), ...asked, ...shown]);
   for (const segment of transcript.segments) {
     const scene = sceneAt(scenes, (segment.startSec + segment.endSec) / 2);
-    const words = transcript.words.filter(
-      (it) => it.startSec >= segment.startSec - 0.01 && it.endSec <= segment.endSec + 0.01,
-    );
-    const vocabulary = [
-      ...scene.units.flatMap((it) => it.tokens),
-      ...question.filter((it) => /^\p{Lu}/u.test(it.text)),
-    ].filter((it) => it.text.length >= 4 && !STOP_WORDS.has(it.stem));
-    const tokens = words.map(({ word, startSec }) => {
-      const mended = mendWord(word, vocabulary);
-      return { text: mended, stem: stemOf(mended), atSec: startSec };
-    });
-    const text = tokens.map((it) => it.text).join(" ");
+    const words = transcript.words
+      .filter((it) => it.startSec >= segment.startSec - 0.01 && it.endSec <= segment.endSec + 0.01)
+      .map(({ word, startSec }) => ({ text: word, stem: stemOf(word), atSec: startSec }));
+    const tokens = mendSentence(words, known[scenes.indexOf(scene)] ?? asked);
+    const text = textOfTokens(tokens);
     const { startSec } = segment;
     scene.units.push({ source: "speech", region: "speech", atSec: startSec, text, tokens, scene });
   }
 }
 
-/** Words that recognisers know well are heard right: "grey" is not "Gregory". */
-function isCommon(stem: string): boolean {
-  return [STOP_WORDS, COLORS, CLOTHES, PEOPLE_NOUNS, PLACE_NOUNS, DAYS].some((it) => it.has(stem));
+function textOfTokens(tokens: readonly Token[]): string {
+  return tokens.map((it) => it.text).join(" ");
 }
 
-/** The word of `vocabulary` that was meant, else the word itself. */
-function mendWord(word: string, vocabulary: readonly Token[]): string {
-  const stem = stemOf(word);
-  if (word.length < 3 || isCommon(stem)) return word;
-  if (vocabulary.some((it) => it.stem === stem)) return word;
-  let best: { text: string; score: number } | undefined;
-  for (const known of vocabulary) {
-    const isName = GIVEN_NAMES.has(known.text.toLowerCase().replace(/['’]s$/, ""));
-    if (isName && soundOf(word)[0] !== soundOf(known.text)[0]) continue;
-    const score = similarity(word, known.text.toLowerCase());
-    if (score < (isName ? NAME_SIMILARITY_MIN : WORD_SIMILARITY_MIN)) continue;
-    if (best === undefined || score > best.score) best = { text: known.text, score };
-  }
-  return best === undefined ? word : best.text.toLowerCase();
+function wordsOfScreen(scene: SceneFacts, from: KnownFrom): KnownWord[] {
+  return knownWords(
+    scene.units.flatMap((it) => it.tokens),
+    from,
+  );
+}
+
+/** Words worth looking for in what was heard: names, and words that are not in every sentence. */
+function knownWords(tokens: readonly Token[], from: KnownFrom): KnownWord[] {
+  return tokens
+    .filter((it) => !STOP_WORDS.has(it.stem) && !FRAME_WORDS.has(it.stem) && !/\d/.test(it.stem))
+    .map((token) => ({ token, from, isName: isKnownName(token.text) }))
+    .filter((it) => it.isName || it.token.text.length >= WORD_LENGTH_MIN);
 }

@@ -9,6 +9,8 @@ export interface Token {
   readonly stem: string;
   /** Seconds, when the word was spoken. */
   readonly atSec?: number;
+  /** In (0, 1], below 1 for a word that was misheard and put right. */
+  readonly certainty?: number;
 }
 
 const SPELLINGS: Readonly<Record<string, string>> = {
