@@ -11,6 +11,7 @@
 import type { Answer } from "../values.ts";
 import { answerColor } from "./answer-color.ts";
 import { answerQuantity, countPeople } from "./answer-count.ts";
+import { afterPreposition, answerLoosely } from "./answer-loose.ts";
 import { answerSign, answerWhen } from "./answer-video.ts";
 import { answerWears, answerWhoWears } from "./answer-wear.ts";
 import { answerName, answerWhat } from "./answer-what.ts";
@@ -28,14 +29,21 @@ export function answerQuestion(text: string, sources: Sources): Answer {
   const question = analyzeQuestion(text);
   const scenes = buildTimeline(sources, question.tokens);
   if (!knowsPerson(question, scenes)) return NOT_FOUND;
-  const best = answerByKind(question, scenes);
-  if (best === undefined || best.confidence < CONFIDENCE_MIN) return NOT_FOUND;
+  const best = findBest(question, scenes);
+  if (best === undefined) return NOT_FOUND;
   return {
     text: best.text,
     found: true,
     confidence: Math.round(best.confidence * 100) / 100,
     evidence: best.evidence,
   };
+}
+
+/** A2. What a question asks with ("for whom") comes first; narrow patterns have the last word. */
+function findBest(question: Question, scenes: readonly SceneFacts[]): Candidate | undefined {
+  const first = afterPreposition(question, scenes) ?? answerByKind(question, scenes);
+  if (first !== undefined && first.confidence >= CONFIDENCE_MIN) return first;
+  return answerLoosely(question, scenes);
 }
 
 /** A3. */

@@ -116,10 +116,3 @@ export function speaksOf(unit: Unit, name: string): number {
   // "The keeper of the hut has a scarf", in the scene of one person.
   return namesIn(unit).length === 0 && names.length === 1 ? 0.75 : 0;
 }
-
-/** Whether a token may stand in a subject. */
-export function isNounLike(token: Token): boolean {
-  return ![DETERMINERS, PREPOSITIONS, CONJUNCTIONS, AUXILIARIES, PRONOUNS].some((it) =>
-    it.has(token.stem),
-  );
-}

@@ -101,7 +101,6 @@ export const FRAME_WORDS =
   happen during displayed spoken voice appearing`);
 
 export const PRONOUNS = set("he she they it his her their him them");
-export const FEMALE_PRONOUNS = set("she her hers");
 export const DETERMINERS = set(
   "a an the this that these those his her their its my our your some any one's all every each",
 );

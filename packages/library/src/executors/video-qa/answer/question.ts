@@ -46,8 +46,11 @@ export interface Question {
   readonly isAboutVideo: boolean;
   /** "How many X", "which X", "what X": the X. */
   readonly head?: Token;
+  /** "For whom …", "near which …": the answer follows this word. */
+  readonly preposition?: string;
 }
 
+const PREPOSITION_ASKED = /^(for|to|with|from|by|near) (?:whom|who|what|which)\b/i;
 /** "What does Ann have on?", "Who has on a coat?" */
 const HAS_ON = /\b(?:have|has|had|got|having)\b(?: .*)? on(?: (?:an?|the|her|his)\b.*)?\s*\?*$/i;
 const TITLES = new Set(["mr", "mrs", "ms", "miss", "dr"]);
@@ -55,10 +58,11 @@ const TITLES = new Set(["mr", "mrs", "ms", "miss", "dr"]);
 const POSES = new Set(
   "stand sit present altogether total individual character figure there".split(" ").map(stemOf),
 );
-const KIND_WORDS = new Set(["name", "color", "number", "call"].map(stemOf));
+const KIND_WORDS = new Set(["name", "color", "number", "call", "word"].map(stemOf));
 
 export function analyzeQuestion(asked: string): Question {
   const text = rephrase(asked);
+  const preposition = PREPOSITION_ASKED.exec(asked.trim())?.[1]?.toLowerCase();
   const tokens = tokenize(text);
   const stems = tokens.map((it) => it.stem);
   const names = tokens.filter((it, index) => isProper(tokens, it, index));
@@ -92,6 +96,7 @@ export function analyzeQuestion(asked: string): Question {
     ...(plainPerson === undefined ? {} : { person: plainPerson }),
     ...(item === undefined ? {} : { item }),
     ...(head === undefined ? {} : { head }),
+    ...(preposition === undefined ? {} : { preposition }),
   };
 }
 

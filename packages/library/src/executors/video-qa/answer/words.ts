@@ -173,7 +173,9 @@ const NUMBERS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export function isNumber(token: Token): boolean {
-  return /^\d/.test(token.stem) || /^(?:hundred|thousand|million|half|dozen)$/.test(token.stem);
+  return (
+    /^\d/.test(token.stem) || /^(?:hundreds?|thousands?|millions?|half|dozens?)$/i.test(token.text)
+  );
 }
 
 export function stemOf(word: string): string {
