@@ -6,14 +6,12 @@
  */
 import { AMBIGUOUS_NAMES, GIVEN_NAMES } from "./given-names.ts";
 import {
-  AUXILIARIES,
   CLOTHES,
   COLORS,
   CONJUNCTIONS,
   DETERMINERS,
   PEOPLE_NOUNS,
   PLACE_NOUNS,
-  PREPOSITIONS,
   PRONOUNS,
   STOP_WORDS,
 } from "./lexicon.ts";
