@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { subjects } from "@murakkab/protocol";
+import { RealProcess } from "@murakkab/testkit";
 import { connect, JSONCodec, type NatsConnection, NatsError } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findNatsServer, findOnPath } from "../scripts/bootstrap/system-programs.mjs";
@@ -177,6 +178,43 @@ describe("nats.conf", () => {
         for await (const _ of subscription);
       })();
       await expect(heard).rejects.toThrow(/Permissions Violation/i);
+    }
+  });
+
+  test("scheduler, agent, worker and client do a whole job, each with its own role", async () => {
+    const token = join(directory, "token");
+    writeFileSync(token, "f".repeat(64), { mode: 0o600 });
+    writeFileSync(join(directory, "lines.txt"), "b\na\n");
+    const start = (role: "scheduler" | "agent", name: string, args: readonly string[]) => {
+      const main = join(dirname(DEPLOY), "packages", name, "dist/main.js");
+      const common = ["--nats", `nats://127.0.0.1:${port}`, "--token-file", token];
+      const env = { ...process.env, NATS_USER: role, NATS_PASSWORD: PASSWORD_OF[role] };
+      const stdio: ("ignore" | "pipe")[] = ["ignore", "pipe", "pipe"];
+      return new RealProcess(
+        name,
+        spawn(process.execPath, [main, ...common, ...args], { env, stdio }),
+      );
+    };
+    const library = join(import.meta.dirname, "e2e/library");
+    const node = ["--node", "deployed", "--cpus", "1", "--memory", "1024"];
+    const processes = [
+      start("scheduler", "scheduler", ["--library", library]),
+      start("agent", "node-agent", [
+        ...node,
+        ...["--input-root", directory, "--data", join(directory, "agent")],
+      ]),
+    ];
+    try {
+      await processes[0]?.ready("scheduler.ready");
+      await processes[1]?.ready("node.ready");
+      const job = { description: "line sorting", inputs: ["lines.txt"] };
+      const reply = (await ask("client", subjects.jobSubmit, job)) as { jobId: string };
+      expect(reply).toMatchObject({ decision: "accepted" });
+      const receipt = await ask("client", subjects.jobWait(reply.jobId), { timeoutMs: 4_000 });
+      expect(receipt).toMatchObject({ state: "succeeded", steps: [{ node: "deployed" }] });
+    } finally {
+      for (const it of processes) it.kill("SIGTERM");
+      for (const it of processes) await it.ended();
     }
   });
 });
