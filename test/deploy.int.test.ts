@@ -182,6 +182,8 @@ describe("nats.conf", () => {
   });
 
   test("scheduler, agent, worker and client do a whole job, each with its own role", async () => {
+    // Another test made a stream of this name with settings of its own.
+    await ask("scheduler", "$JS.API.STREAM.DELETE.MK_JOB_EVENTS");
     const token = join(directory, "token");
     writeFileSync(token, "f".repeat(64), { mode: 0o600 });
     writeFileSync(join(directory, "lines.txt"), "b\na\n");
