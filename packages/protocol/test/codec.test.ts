@@ -11,7 +11,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 /** Values that JSON can carry, without negative zero, which JSON writes as zero. */
-const jsonValue = fc.jsonValue().filter((value) => !JSON.stringify(value).includes("-0"));
+const jsonValue = fc.jsonValue().filter((value) => !/-0|__proto__/.test(JSON.stringify(value)));
+/** The msgpack decoder renames this key, so that a message can't reach a prototype. */
+const safeKey = fc.string().filter((key) => key !== "__proto__");
 
 describe("codec", () => {
   test("round trip in both forms, with the header", () => {
@@ -30,7 +32,7 @@ describe("codec", () => {
 
   test("objects are told apart without a header", () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.integer()), (value) => {
+      fc.property(fc.dictionary(safeKey, fc.integer()), (value) => {
         const plain: unknown = JSON.parse(JSON.stringify(value));
         for (const encoding of ["json", "msgpack"] as const) {
           expect(decode(encode(plain, encoding), {})).toEqual({ value: plain, encoding });
