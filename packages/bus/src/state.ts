@@ -29,6 +29,8 @@ export interface KeyValue {
   delete(key: string): Promise<void>;
   /** Keys that start with `prefix` (dotted tokens), in no order. */
   keys(prefix?: string): Promise<string[]>;
+  /** The entries that were written last, newest first. */
+  recent(limit: number): Promise<KeyValueEntry[]>;
 }
 
 export interface LogEntry {
@@ -39,7 +41,22 @@ export interface LogEntry {
 
 export type AppendOutcome =
   | { readonly kind: "appended"; readonly sequence: number; readonly isDuplicate: boolean }
-  | { readonly kind: "conflict" };
+  /** `lastSequence` of the subject, where the store tells it. */
+  | { readonly kind: "conflict"; readonly lastSequence?: number };
+
+export interface LogInfo {
+  /** Changes when the log is deleted and made anew. */
+  readonly incarnation: string;
+  readonly firstSequence: number;
+  /** 0 = nothing was ever stored. */
+  readonly lastSequence: number;
+}
+
+export interface ReadOptions {
+  readonly fromSequence?: number;
+  /** Inclusive. */
+  readonly toSequence?: number;
+}
 
 export interface AppendOptions {
   readonly messageId?: string;
@@ -50,7 +67,14 @@ export interface AppendOptions {
 export interface Log {
   append(subject: string, data: Uint8Array, options?: AppendOptions): Promise<AppendOutcome>;
   /** What is stored now on subjects that match `filter` (wildcards allowed), oldest first. */
-  read(filter: string, options?: { readonly fromSequence?: number }): Promise<LogEntry[]>;
+  read(filter: string, options?: ReadOptions): Promise<LogEntry[]>;
+  /** The entry at this sequence; null when it was never there or is no longer. */
+  get(sequence: number): Promise<LogEntry | null>;
+  /** Sequence of the subject's last entry; 0 = none is stored. */
+  lastSequence(subject: string): Promise<number>;
+  info(): Promise<LogInfo>;
+  /** Drops the subject's entries below this sequence. */
+  purge(subject: string, options: { readonly beforeSequence: number }): Promise<void>;
 }
 
 export interface ObjectStore {

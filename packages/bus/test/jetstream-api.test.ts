@@ -62,14 +62,14 @@ test("a conflict after a lost answer is looked up (J2)", async () => {
     await clock.advance(1_000);
     const expected = isOurs
       ? { kind: "stored", sequence: 5, isDuplicate: false }
-      : { kind: "conflict" };
+      : { kind: "conflict", lastSequence: 5 };
     expect(await storing).toEqual(expected);
   }
 });
 
 test("a conflict at the first attempt is one", async () => {
   const { api, sentIds } = scripted(() => CONFLICT);
-  expect(await api.store(request)).toEqual({ kind: "conflict" });
+  expect(await api.store(request)).toEqual({ kind: "conflict", lastSequence: 5 });
   expect(sentIds.length).toBe(1);
 });
 

@@ -60,10 +60,15 @@ export interface FunctionEngine {
 export type EngineSpec = CommandEngine | FunctionEngine;
 
 export interface Resources {
-  /** Cores that one attempt uses; it runs with as many threads. May be a fraction above 0. */
+  /**
+   * Cores that one attempt uses; it runs with as many threads. May be a fraction. 0 = work so
+   * small that reserving a core for it would cost more than it does.
+   */
   readonly cores: number;
   /** MiB that an instance with its children needs at most. */
   readonly memoryMib: number;
+  /** Attempts that one instance takes at a time. Default 1. Function engines only. */
+  readonly concurrency?: number;
 }
 
 export interface ExecutorEntry {

@@ -30,6 +30,8 @@ export interface Submission {
   readonly idempotencyKey?: string;
   /** Milliseconds from acceptance. */
   readonly deadlineMs?: number;
+  /** False: nothing is journaled; the job is lost with its scheduler. Default true. */
+  readonly durable?: boolean;
 }
 
 export const TERMINAL_STATES = ["succeeded", "failed", "cancelled", "rejected"] as const;
@@ -96,6 +98,8 @@ export interface Receipt {
   readonly slo: Slo;
   readonly sloMet: SloOutcome;
   readonly notes: readonly string[];
+  /** Times that a finished step ran again because its result was lost. Absent: none. */
+  readonly reruns?: number;
   readonly steps: readonly StepReceipt[];
   readonly error?: ReceiptError;
 }

@@ -29,6 +29,8 @@ export interface NodeRegistration {
   readonly artifactUrl: string;
   /** Changes with every start of the agent's process. */
   readonly incarnation: string;
+  /** Highest leader generation that the agent obeyed. */
+  readonly generation: number;
   readonly instances: readonly InstanceSample[];
 }
 

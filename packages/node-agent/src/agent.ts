@@ -304,6 +304,7 @@ export class NodeAgent {
       gpus: this.#gpus,
       artifactUrl,
       incarnation: this.#incarnation,
+      generation: 0,
       instances: this.#supervisor.samples(),
     };
   }

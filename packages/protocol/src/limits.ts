@@ -37,3 +37,9 @@ export const NODE_COUNT_MAX = 4_096;
 export const ACTIVE_JOB_COUNT_MAX = 10_000;
 /** Last part of a program's stderr that is kept, bytes. */
 export const STDERR_TAIL_BYTES = 8 * 1024;
+/** Partitions that jobs are spread over. A power of two up to 256. */
+export const PARTITION_COUNT = 256;
+/** How often a scheduler tells that it is there, ms. */
+export const SCHEDULER_BEAT_MS = 200;
+/** A scheduler that was silent for this long is lost, ms; one whose process ended is known sooner. */
+export const SCHEDULER_LOST_AFTER_MS = 1_500;

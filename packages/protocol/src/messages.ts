@@ -80,6 +80,15 @@ export const artifactStatReplySchema = z.object({
 });
 export type ArtifactStatReply = z.infer<typeof artifactStatReplySchema>;
 
+/** Fetch from a holder and pin for the job. Answers as an import does. */
+export const artifactCopySchema = z.object({
+  jobId: idSchema,
+  artifact: artifactLocationSchema,
+  holdMs: milliseconds,
+  remainingMs: milliseconds,
+});
+export type ArtifactCopy = z.infer<typeof artifactCopySchema>;
+
 /** Pin for a job: `holdMs` from arrival. A later pin of the same job replaces the time. */
 export const artifactPinSchema = z.object({
   jobId: idSchema,
@@ -190,6 +199,8 @@ export const submitSchema = z
       .positive("expected a positive number of milliseconds")
       .max(JOB_DEADLINE_MS_MAX, `expected at most ${JOB_DEADLINE_MS_MAX} ms`)
       .exactOptional(),
+    /** False: nothing is journaled; the job is lost with its scheduler. For work that is cheap to repeat. */
+    durable: z.boolean("expected true or false").exactOptional(),
   })
   .refine((job) => job.description !== undefined || job.workflow !== undefined, {
     message: "expected at least one of description and workflow",
@@ -282,6 +293,8 @@ export const nodeRegistrationSchema = z.object({
   gpus: z.array(gpuSampleSchema),
   artifactUrl: z.string(),
   incarnation: z.string(),
+  /** Highest leader generation that this agent obeyed, from its disk. */
+  generation: z.number().int().nonnegative().default(0),
   instances: z.array(instanceSampleSchema),
 }) satisfies z.ZodType<NodeRegistration>;
 
@@ -290,6 +303,8 @@ export const nodeRegisterReplySchema = z.object({
   accepted: z.literal(true),
   /** Programs that the library's executors need: the agent looks for those it did not tell of. */
   programs: z.array(z.string()).default([]),
+  /** The leader's generation. */
+  generation: z.number().int().nonnegative().default(0),
 });
 
 export const nodeHeartbeatSchema = z.object({
@@ -333,6 +348,8 @@ export const instanceStartSchema = z.object({
   instance: idSchema,
   executor: executorEntrySchema,
   remainingMs: milliseconds,
+  /** Of the leader that commands; an agent that obeyed a higher one answers STALE_GENERATION. */
+  generation: z.number().int().nonnegative().default(0),
 });
 export type InstanceStart = z.infer<typeof instanceStartSchema>;
 export const instanceStartReplySchema = z.object({
@@ -340,7 +357,11 @@ export const instanceStartReplySchema = z.object({
   state: z.literal("ready"),
 });
 
-export const instanceStopSchema = z.object({ instance: idSchema, graceMs: milliseconds });
+export const instanceStopSchema = z.object({
+  instance: idSchema,
+  graceMs: milliseconds,
+  generation: z.number().int().nonnegative().default(0),
+});
 export type InstanceStop = z.infer<typeof instanceStopSchema>;
 
 export const instanceReadySchema = z.object({
@@ -413,7 +434,10 @@ export const attemptRequestSchema = z.object({
   step: z.string(),
   item: z.number().int().nonnegative(),
   attempt: z.number().int().positive(),
-  /** Same work, same key: (job, step, item, attempt). */
+  /**
+   * Same work, same key: (job, step, item, hash of inputs and knobs). Repeats of one attempt carry
+   * the same `attempt` too; a retry after a reported failure carries the next one.
+   */
   key: z.string(),
   inputs: z.record(z.string(), passedValueSchema),
   knobs: knobValuesSchema,
@@ -444,3 +468,16 @@ export const attemptReplySchema = z.union([
   }),
 ]);
 export type AttemptReply = z.infer<typeof attemptReplySchema>;
+
+/** From an agent's spool: an attempt's reply that its asker never got. Answered with `{ ok }`. */
+export const attemptResultSchema = z.object({
+  jobId: idSchema,
+  step: z.string(),
+  item: z.number().int().nonnegative(),
+  attempt: z.number().int().positive(),
+  key: z.string(),
+  instance: idSchema,
+  node: idSchema,
+  reply: attemptReplySchema,
+});
+export type AttemptResult = z.infer<typeof attemptResultSchema>;

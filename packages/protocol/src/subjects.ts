@@ -50,9 +50,38 @@ export const subjects = {
   opsOf: (subject: string) => `${ROOT}.ops.${subject.slice(ROOT.length + 1)}`,
 
   // Between our own processes.
-  /** Answered by the running scheduler, so that a second one refuses to start. */
+  /** Answered by any running scheduler. */
   schedulerPing: `${ROOT}.scheduler.ping`,
+  /** Every scheduler tells a few times per second that it is there, and what it owns. */
+  schedulerBeat: `${ROOT}.scheduler.beat`,
+  /** One scheduler's private subject: nobody there means that its process is gone. */
+  schedulerProbe: (scheduler: string) =>
+    `${ROOT}.scheduler.probe.${subjectToken(scheduler, "scheduler")}`,
+  /** Give me this partition: answered once its journal is complete. */
+  schedulerHandOver: (scheduler: string) =>
+    `${ROOT}.scheduler.hand-over.${subjectToken(scheduler, "scheduler")}`,
+  /** A scheduler's own part of a question about all jobs. */
+  schedulerJobs: (scheduler: string) =>
+    `${ROOT}.scheduler.jobs.${subjectToken(scheduler, "scheduler")}`,
+  /** Requests about a job, from whichever scheduler got them to the one that owns it. */
+  partitionRequest: (partition: number) => `${ROOT}.partition.request.${partition}`,
+  /** The journal of one partition of jobs; every write carries the expected last sequence. */
+  journal: (partition: number) => `${ROOT}.journal.${partition}`,
+  allJournals: `${ROOT}.journal.*`,
+  /** Served by the leader only. */
   nodeRegister: `${ROOT}.node.register`,
+  /** From the leader, with the registration that it took: the other schedulers' view. */
+  nodeRegistered: (node: string) => `${ROOT}.node.registered.${subjectToken(node, "node")}`,
+  allNodesRegistered: `${ROOT}.node.registered.*`,
+  /** One agent process: nobody there means that it is gone, whatever its name was. */
+  nodeProbe: (node: string, incarnation: string) =>
+    `${ROOT}.node.probe.${subjectToken(node, "node")}.${subjectToken(incarnation, "incarnation")}`,
+  /** From a new leader: every agent registers again and so tells what runs. */
+  fleetReport: `${ROOT}.fleet.report`,
+  /** To the leader: the registrations and instances that it knows. */
+  fleetView: `${ROOT}.fleet.view`,
+  /** To the leader: attempts of these executors wait for instances. */
+  instanceWant: `${ROOT}.instance.want`,
   /** From a scheduler that does not know the sender of a heartbeat. */
   nodeReregister: (node: string) => `${ROOT}.node.reregister.${subjectToken(node, "node")}`,
   nodeHeartbeat: (node: string) => `${ROOT}.node.heartbeat.${subjectToken(node, "node")}`,
@@ -74,11 +103,21 @@ export const subjects = {
   coresRelease: (node: string) => `${ROOT}.cores.release.${subjectToken(node, "node")}`,
   artifactImport: (node: string) => `${ROOT}.artifact.import.${subjectToken(node, "node")}`,
   artifactStat: (node: string) => `${ROOT}.artifact.stat.${subjectToken(node, "node")}`,
+  /** Fetch an artifact from its holder and keep it for a job: the second copy of an input. */
+  artifactCopy: (node: string) => `${ROOT}.artifact.copy.${subjectToken(node, "node")}`,
   artifactPin: (node: string) => `${ROOT}.artifact.pin.${subjectToken(node, "node")}`,
   artifactRelease: (node: string) => `${ROOT}.artifact.release.${subjectToken(node, "node")}`,
   /** From a worker to the agent of its own host: make a local path, take a file in. */
   artifactOpen: (node: string) => `${ROOT}.artifact.open.${subjectToken(node, "node")}`,
   artifactIngest: (node: string) => `${ROOT}.artifact.ingest.${subjectToken(node, "node")}`,
+  /** A result that could not be delivered when it came about: from an agent's spool to the job. */
+  attemptResult: `${ROOT}.attempt.result`,
+  /** Give the actor a live activation: served by the directory. */
+  actorActivate: `${ROOT}.actor-directory.activate`,
+  /** Processes that host actors tell the directory which types they take. */
+  actorHostBeat: `${ROOT}.actor-directory.beat`,
+  /** One hosting process's private subject: commands from the directory. */
+  actorHost: (host: string) => `${ROOT}.actor-host.${subjectToken(host, "host")}`,
   /** Mailbox of an actor. Its subject does not change when it moves. */
   actor: (type: string, key: string) =>
     `${ROOT}.actor.${subjectToken(type, "actor type")}.${subjectToken(key, "actor key")}`,

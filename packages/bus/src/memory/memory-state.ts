@@ -8,8 +8,10 @@ import type {
   KeyValueOptions,
   Log,
   LogEntry,
+  LogInfo,
   LogOptions,
   ObjectStore,
+  ReadOptions,
   State,
   WriteOutcome,
 } from "../state.ts";
@@ -109,6 +111,10 @@ class MemoryKeyValue implements KeyValue {
     return this.link.run((nowMs) => this.bucket.keys(prefix, nowMs));
   }
 
+  async recent(limit: number): Promise<KeyValueEntry[]> {
+    return this.link.run((nowMs) => this.bucket.recent(limit, nowMs));
+  }
+
   private checked(key: string, value: Uint8Array): Uint8Array {
     checkKey(key);
     this.link.messaging.assertSize(key, value, undefined);
@@ -142,9 +148,32 @@ class MemoryLogClient implements Log {
     });
   }
 
-  async read(filter: string, options?: { readonly fromSequence?: number }): Promise<LogEntry[]> {
+  async read(filter: string, options: ReadOptions = {}): Promise<LogEntry[]> {
     checkSubjectFilter(filter);
-    return this.link.run((nowMs) => this.log.read(filter, options?.fromSequence ?? 1, nowMs));
+    return this.link.run((nowMs) => this.log.read(filter, options, nowMs));
+  }
+
+  async get(sequence: number): Promise<LogEntry | null> {
+    const range = { fromSequence: sequence, toSequence: sequence };
+    const found = await this.link.run((nowMs) => this.log.read(">", range, nowMs));
+    return found[0] ?? null;
+  }
+
+  async lastSequence(subject: string): Promise<number> {
+    checkSubject(subject);
+    return this.link.run((nowMs) => this.log.lastSequenceOf(subject, nowMs));
+  }
+
+  async info(): Promise<LogInfo> {
+    return this.link.run((nowMs) => this.log.info(nowMs));
+  }
+
+  async purge(
+    subject: string,
+    { beforeSequence }: { readonly beforeSequence: number },
+  ): Promise<void> {
+    checkSubject(subject);
+    await this.link.run(() => this.log.purge(subject, beforeSequence));
   }
 }
 

@@ -8,7 +8,9 @@ import type {
   AppendOutcome,
   KeyValueEntry,
   LogEntry,
+  LogInfo,
   LogOptions,
+  ReadOptions,
   WriteOutcome,
 } from "../state.ts";
 import { subjectMatches } from "../subject.ts";
@@ -68,6 +70,13 @@ export class MemoryBucket {
     );
   }
 
+  recent(limit: number, nowMs: number): KeyValueEntry[] {
+    return [...this.values.keys()]
+      .flatMap((key) => this.get(key, nowMs) ?? [])
+      .sort((a, b) => b.revision - a.revision)
+      .slice(0, limit);
+  }
+
   private live(key: string, nowMs: number): StoredValue | null {
     const stored = this.values.get(key);
     if (stored === undefined) return null;
@@ -109,7 +118,7 @@ export class MemoryLog {
     }
     const last = this.lastSequenceBySubject.get(subject) ?? 0;
     if (expectedLastSequence !== undefined && expectedLastSequence !== last) {
-      return { kind: "conflict" }; // S3
+      return { kind: "conflict", lastSequence: last }; // S3
     }
     const sequence = (this.lastSequence += 1);
     this.entries.push({ subject, sequence, data: new Uint8Array(data), storedAtMs: nowMs });
@@ -120,11 +129,37 @@ export class MemoryLog {
     return { kind: "appended", sequence, isDuplicate: false };
   }
 
-  read(filter: string, fromSequence: number, nowMs: number): LogEntry[] {
+  read(filter: string, { fromSequence, toSequence }: ReadOptions, nowMs: number): LogEntry[] {
     this.dropOld(nowMs);
+    const to = toSequence ?? Number.POSITIVE_INFINITY;
     return this.entries
-      .filter((entry) => entry.sequence >= fromSequence && subjectMatches(filter, entry.subject))
+      .filter((it) => it.sequence >= (fromSequence ?? 1) && it.sequence <= to)
+      .filter((it) => subjectMatches(filter, it.subject))
       .map(({ subject, sequence, data }) => ({ subject, sequence, data: new Uint8Array(data) }));
+  }
+
+  lastSequenceOf(subject: string, nowMs: number): number {
+    this.dropOld(nowMs);
+    return this.lastSequenceBySubject.get(subject) ?? 0;
+  }
+
+  info(nowMs: number): LogInfo {
+    this.dropOld(nowMs);
+    return {
+      incarnation: "memory",
+      firstSequence: this.entries[0]?.sequence ?? this.lastSequence + 1,
+      lastSequence: this.lastSequence,
+    };
+  }
+
+  purge(subject: string, beforeSequence: number): void {
+    const isDropped = (it: StoredEntry): boolean =>
+      it.subject === subject && it.sequence < beforeSequence;
+    for (const it of this.entries) if (isDropped(it)) this.storedBytes -= it.data.length;
+    this.entries = this.entries.filter((it) => !isDropped(it));
+    if ((this.lastSequenceBySubject.get(subject) ?? 0) < beforeSequence) {
+      this.lastSequenceBySubject.delete(subject);
+    }
   }
 
   private dropOld(nowMs: number): void {

@@ -64,7 +64,7 @@ export interface StoredMessage {
 
 export type StoreOutcome =
   | { readonly kind: "stored"; readonly sequence: number; readonly isDuplicate: boolean }
-  | { readonly kind: "conflict" };
+  | { readonly kind: "conflict"; readonly lastSequence?: number };
 
 export interface StoreRequest {
   readonly stream: string;
@@ -148,7 +148,11 @@ export class JetStreamApi {
           return { kind: "stored", sequence: last.sequence, isDuplicate: false };
         }
       }
-      return { kind: "conflict" };
+      const lastSequence = /wrong last sequence: (\d+)/.exec(error.message)?.[1];
+      return {
+        kind: "conflict",
+        ...(lastSequence === undefined ? {} : { lastSequence: Number(lastSequence) }),
+      };
     }
   }
 
@@ -176,14 +180,26 @@ export class JetStreamApi {
     });
   }
 
-  private async lastFromLeader(where: { stream: string; subject: string }) {
+  private lastFromLeader(where: { stream: string; subject: string }) {
+    return this.getMessage(where.stream, { last_by_subj: where.subject });
+  }
+
+  /** The message at this sequence, or null. */
+  messageAt(stream: string, sequence: number): Promise<StoredMessage | null> {
+    return this.getMessage(stream, { seq: sequence });
+  }
+
+  private async getMessage(
+    stream: string,
+    request: { readonly last_by_subj: string } | { readonly seq: number },
+  ): Promise<StoredMessage | null> {
     try {
       const { message } = await this.call<{
-        message: { seq: number; data?: string; hdrs?: string };
-      }>(`STREAM.MSG.GET.${where.stream}`, { last_by_subj: where.subject });
+        message: { subject: string; seq: number; data?: string; hdrs?: string };
+      }>(`STREAM.MSG.GET.${stream}`, request);
       const block = Buffer.from(message.hdrs ?? "", "base64").toString("utf8");
       return {
-        subject: where.subject,
+        subject: message.subject,
         sequence: message.seq,
         data: copyBytes(Buffer.from(message.data ?? "", "base64")),
         headers: parseHeaderBlock(block).headers,
@@ -226,7 +242,7 @@ export function hasErrCode(error: unknown, errCode: number): boolean {
   return error instanceof JetStreamError && error.errCode === errCode;
 }
 
-function isConflict(error: unknown): boolean {
+function isConflict(error: unknown): error is JetStreamError {
   return hasErrCode(error, JETSTREAM_ERROR_CODES.wrongLastSequence);
 }
 

@@ -59,7 +59,9 @@ export class NatsKeyValue implements KeyValue {
       ...this.write(key, value),
       expectedLastSequence: expectedRevision,
     });
-    return outcome.kind === "conflict" ? outcome : { kind: "written", revision: outcome.sequence };
+    return outcome.kind === "conflict"
+      ? { kind: "conflict" }
+      : { kind: "written", revision: outcome.sequence };
   }
 
   async delete(key: string): Promise<void> {
@@ -82,6 +84,31 @@ export class NatsKeyValue implements KeyValue {
     const own = await this.get(prefix);
     const below = await this.keysMatching(`${prefix}.>`);
     return own === null ? below : [prefix, ...below];
+  }
+
+  async recent(limit: number): Promise<KeyValueEntry[]> {
+    const { state } = await this.api.call<{ state: { first_seq: number; last_seq: number } }>(
+      `STREAM.INFO.${this.stream}`,
+      null,
+    );
+    const found = new Map<string, KeyValueEntry>();
+    // Overwritten and deleted entries leave gaps: the window is widened until it holds enough.
+    for (let span = 2 * limit; ; span *= 4) {
+      const fromSequence = Math.max(state.first_seq, state.last_seq - span + 1);
+      const messages = await readStream(this.api, {
+        stream: this.stream,
+        filter: `${this.prefix}>`,
+        fromSequence,
+      });
+      for (const message of messages) {
+        const key = message.subject.slice(this.prefix.length);
+        const entry = { key, value: message.data, revision: message.sequence };
+        if (isMarker(message)) found.delete(key);
+        else found.set(key, entry);
+      }
+      if (found.size >= limit || fromSequence <= state.first_seq) break;
+    }
+    return [...found.values()].sort((a, b) => b.revision - a.revision).slice(0, limit);
   }
 
   private async keysMatching(filter: string): Promise<string[]> {

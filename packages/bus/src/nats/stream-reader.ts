@@ -31,6 +31,8 @@ export interface ReadRequest {
   readonly stream: string;
   readonly filter: string;
   readonly fromSequence?: number;
+  /** Inclusive: what is behind it is left out. */
+  readonly toSequence?: number;
   readonly isHeadersOnly?: boolean;
 }
 
@@ -48,7 +50,9 @@ export async function readStream(
   for (;;) {
     const countBefore = read.length;
     const isComplete = await readOnce(api, request, read);
-    if (isComplete) return read;
+    const toSequence = request.toSequence ?? Number.POSITIVE_INFINITY;
+    const isPast = (read.at(-1)?.sequence ?? 0) >= toSequence;
+    if (isComplete || isPast) return read.filter((message) => message.sequence <= toSequence);
     const nowMs = api.clock.monotonicMs();
     if (read.length > countBefore) lastProgressMs = nowMs;
     if (nowMs - lastProgressMs > api.options.totalTimeoutMs || api.messaging.isClosed) {
@@ -77,7 +81,11 @@ async function readOnce(
   try {
     let pendingCount = consumer.pendingCount;
     while (pendingCount > 0) {
-      const wanted = Math.min(pendingCount, BATCH_COUNT);
+      // Of a bounded range there are at most as many messages as sequences.
+      const rangeCount =
+        (request.toSequence ?? Number.POSITIVE_INFINITY) -
+        Math.max(fromSequence - 1, read.at(-1)?.sequence ?? 0);
+      const wanted = Math.max(1, Math.min(pendingCount, BATCH_COUNT, rangeCount));
       const countBefore = read.length;
       const ended = batch.start(wanted);
       api.messaging.publish(
@@ -88,6 +96,9 @@ async function readOnce(
       const end = await ended;
       if (end === "silent") return false;
       if (end === "status" && read.length === countBefore) return true; // removed meanwhile
+      if ((read.at(-1)?.sequence ?? 0) >= (request.toSequence ?? Number.POSITIVE_INFINITY)) {
+        return true;
+      }
       pendingCount = batch.pendingCount;
     }
     return true;

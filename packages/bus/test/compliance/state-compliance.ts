@@ -126,11 +126,11 @@ export function stateCompliance(testBus: () => TestBus): void {
         });
       expect(await append("lc.a", 0)).toMatchObject({ sequence: 1 });
       expect(await append("lc.b", 0)).toMatchObject({ sequence: 2 });
-      expect(await append("lc.a", 0)).toEqual({ kind: "conflict" });
+      expect(await append("lc.a", 0)).toEqual({ kind: "conflict", lastSequence: 1 });
       expect(await append("lc.a", 1, "id-3")).toMatchObject({ sequence: 3 });
       // A repeat after a lost answer: the id counts before the sequence.
       expect(await append("lc.a", 1, "id-3")).toMatchObject({ sequence: 3, isDuplicate: true });
-      expect(await append("lc.a", 1)).toEqual({ kind: "conflict" });
+      expect(await append("lc.a", 1)).toEqual({ kind: "conflict", lastSequence: 3 });
     });
 
     test("is a publish as well, and takes publishes", async () => {
