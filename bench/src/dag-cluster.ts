@@ -14,9 +14,14 @@ const AGENT_MEMORY_MIB = 64;
 const AGENT = "n1";
 const HOT_FUNCTION_COUNT = 40;
 
-export type Part = "scheduler" | "agent" | "worker" | "nats" | "client";
-export const PARTS: readonly Part[] = ["scheduler", "agent", "worker", "nats", "client"];
+/** `reference`: the processes of what the cluster is compared with. */
+export type Part = "scheduler" | "agent" | "worker" | "nats" | "client" | "reference";
 export type CpuSecByPart = Readonly<Record<Part, number>>;
+
+export interface OutsidePids {
+  readonly client: number;
+  readonly reference: readonly number[];
+}
 
 /** `profileName`: the scheduler's CPU profile is written and its hot spots are told. */
 export async function withDagCluster<T>(
@@ -49,16 +54,23 @@ async function tellProfile(directory: string, say: BenchContext["say"]): Promise
     say(`${(selfRatio * 100).toFixed(1).padStart(6)} % ${name}`);
 }
 
-/** CPU-seconds so far of each part of the cluster and of the client. */
-export async function cpuSecByPart(cluster: RealCluster, clientPid: number): Promise<CpuSecByPart> {
+/** CPU-seconds so far of each part of the cluster, and of those that use it. */
+export async function cpuSecByPart(
+  cluster: RealCluster,
+  { client, reference }: OutsidePids,
+): Promise<CpuSecByPart> {
   const agentPid = cluster.agents.get(AGENT)?.pid ?? 0;
-  const workers = await descendantsOf(agentPid);
-  const cpuSec = await Promise.all(workers.map(cpuSecOf));
   return {
     scheduler: await cpuSecOf(cluster.scheduler.pid),
     agent: await cpuSecOf(agentPid),
-    worker: cpuSec.reduce((sum, sec) => sum + sec, 0),
+    worker: await cpuSecOfAll(await descendantsOf(agentPid)),
     nats: await cpuSecOf(cluster.server.pid),
-    client: await cpuSecOf(clientPid),
+    client: await cpuSecOf(client),
+    reference: await cpuSecOfAll(reference),
   };
+}
+
+async function cpuSecOfAll(pids: readonly number[]): Promise<number> {
+  const cpuSec = await Promise.all(pids.map(cpuSecOf));
+  return cpuSec.reduce((sum, sec) => sum + sec, 0);
 }
