@@ -20,6 +20,7 @@ export const EXECUTOR_FUNCTIONS: Readonly<Record<string, ExecutorFunction>> = {
     (await import("./executors/video-qa/detect-people.ts")).detectPeople(call),
   "answer-from-evidence": async (call) =>
     (await import("./executors/video-qa/answer-from-evidence.ts")).answerFromEvidence(call),
+  pass: async (call) => (await import("./executors/pass.ts")).pass(call),
 };
 
 export const OUTPUT_PARSERS: Readonly<Record<string, OutputParser>> = {
