@@ -61,6 +61,15 @@ export interface ProcessPort {
   spawn(request: SpawnRequest, events: ProcessEvents): InstanceProcess;
 }
 
+// ---- what survives a restart -------------------------------------------------------------------
+
+/** The highest leader generation that was obeyed. A damaged record is set aside and named. */
+export interface GenerationPort {
+  load(): Promise<{ readonly generation: number; readonly quarantinedAt: string | null }>;
+  /** Resolves when it would survive a crash of the host. */
+  save(generation: number): Promise<void>;
+}
+
 // ---- host ------------------------------------------------------------------------------------
 
 export interface HostPort {

@@ -116,6 +116,10 @@ export class SimHost {
           }),
         },
         paths: { resolveBelow: async (root, path) => (path.startsWith(root) ? path : null) },
+        generations: {
+          load: async () => ({ generation: 0, quarantinedAt: null }),
+          save: async () => undefined,
+        },
       },
       {
         node: options.node,
