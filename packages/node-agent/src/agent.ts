@@ -20,6 +20,7 @@ import { describeError, TerminalError } from "@murakkab/kit";
 import type { GpuSample, NodeOffer, NodeRegistration } from "@murakkab/model";
 import type { InstanceExited, InstanceStart, InstanceStop } from "@murakkab/protocol";
 import {
+  artifactCopySchema,
   artifactImportSchema,
   artifactIngestSchema,
   artifactOpenSchema,
@@ -269,9 +270,12 @@ export class NodeAgent {
     this.#serve(subjects.artifactStat(node), artifactStatSchema, "artifact stat", (request) =>
       artifacts.stat(request),
     );
-    this.#serve(subjects.artifactPin(node), artifactPinSchema, "artifact pin", (request) => ({
+    this.#serve(subjects.artifactCopy(node), artifactCopySchema, "artifact copy", (request) =>
+      artifacts.copy(request),
+    );
+    this.#serve(subjects.artifactPin(node), artifactPinSchema, "artifact pin", async (request) => ({
       ok: true,
-      ...artifacts.pin(request),
+      ...(await artifacts.pin(request)),
     }));
     this.#serve(
       subjects.artifactRelease(node),

@@ -20,6 +20,10 @@ export const RECOVERED_PIN_MS = 60_000;
 export const FULL_RETRY_AFTER_MS = 1_000;
 /** One fetch between nodes at most, ms, whatever the attempt still has. */
 export const FETCH_MS_MAX = 10 * 60_000;
+/** Holders out of reach for this long have lost the artifact, ms: a restart of an agent is shorter. */
+export const LOST_AFTER_MS = 3_000;
+/** First pause before holders out of reach are asked again, ms; it doubles. */
+export const HOLDER_RETRY_MS = 100;
 /** One import at most, ms, whatever the job still has. */
 export const IMPORT_MS_MAX = 30 * 60_000;
 /** Jobs' pins kept in one store; more get OVERLOADED: the scheduler's bound on active jobs. */

@@ -83,6 +83,10 @@ export class MemoryBlobs implements BlobPort {
     return `/${this.host}/artifacts/${hash}`;
   }
 
+  async has(hash: string): Promise<boolean> {
+    return this.disk.files.has(this.pathOf(hash));
+  }
+
   async verify(hash: string): Promise<boolean> {
     return sha256Hex(this.disk.read(this.pathOf(hash))) === hash;
   }
