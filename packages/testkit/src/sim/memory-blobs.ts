@@ -16,7 +16,7 @@ export class MemoryDisk {
 
   scratch(host: string): ScratchPort {
     return {
-      make: async () => {
+      make: () => {
         this.directoryCount += 1;
         return `/${host}/scratch/${this.directoryCount}`;
       },
