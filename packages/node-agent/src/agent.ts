@@ -9,14 +9,18 @@
  *   N1. Commands are answered before the node is registered: a scheduler may use it at once.
  *   N2. After `stop` nothing that the agent started is left running, and nothing is published.
  *   N3. Cores held by an instance that is gone are free.
+ *   N4. Until the fleet has taken the node, requests wait without an answer: another agent may own
+ *       the name, and then the answer is its own to give.
+ *   N5. A start or stop is obeyed only from the newest leader known (generation-fence.ts).
  */
 import type { Messaging, Subscription } from "@murakkab/bus";
 import { publishValue, serve } from "@murakkab/bus";
 import type { Clock, Logger, Random } from "@murakkab/kit";
 import { describeError, TerminalError } from "@murakkab/kit";
 import type { GpuSample, NodeOffer, NodeRegistration } from "@murakkab/model";
-import type { InstanceExited } from "@murakkab/protocol";
+import type { InstanceExited, InstanceStart, InstanceStop } from "@murakkab/protocol";
 import {
+  artifactCopySchema,
   artifactImportSchema,
   artifactIngestSchema,
   artifactOpenSchema,
@@ -27,15 +31,19 @@ import {
   coresReleaseSchema,
   instanceStartSchema,
   instanceStopSchema,
+  nodeProbeSchema,
   subjects,
 } from "@murakkab/protocol";
 import { ArtifactService } from "./artifacts/artifact-service.ts";
 import type { ArtifactStore } from "./artifacts/artifact-store.ts";
 import { CoreGate } from "./core-gate.ts";
+import { deferred } from "./deferred.ts";
+import { GenerationFence } from "./generation-fence.ts";
 import { InstanceSupervisor } from "./instances/instance-supervisor.ts";
 import { SHUTDOWN_GRACE_MS } from "./limits.ts";
 import type {
   FetchPort,
+  GenerationPort,
   HostPort,
   PathPort,
   ProbePort,
@@ -60,6 +68,7 @@ export interface AgentComponents {
   readonly fetcher: FetchPort;
   readonly probe: ProbePort;
   readonly paths: PathPort;
+  readonly generations: GenerationPort;
 }
 
 export interface AgentOptions {
@@ -78,6 +87,7 @@ export class NodeAgent {
   readonly #options: AgentOptions;
   readonly #incarnation: string;
   readonly #gate: CoreGate;
+  readonly #fence: GenerationFence;
   readonly #supervisor: InstanceSupervisor;
   readonly #artifacts: ArtifactService;
   readonly #registration: Registration;
@@ -88,6 +98,9 @@ export class NodeAgent {
   readonly #asked = new Set<string>();
   #gpus: readonly GpuSample[] = [];
   #stopping: Promise<void> | null = null;
+  /** N4. */
+  readonly #admission = deferred<void>();
+  #wasAdmitted = false;
 
   constructor(components: AgentComponents, options: AgentOptions) {
     this.#components = components;
@@ -96,6 +109,7 @@ export class NodeAgent {
     const { node, offer } = options;
     this.#incarnation = random.uuid();
     this.#gate = new CoreGate(clock, { offeredCores: offer.cpus });
+    this.#fence = new GenerationFence({ store: components.generations, log });
     this.#supervisor = new InstanceSupervisor(
       { clock, log: log.child({ component: "instances" }), processes, host },
       {
@@ -120,6 +134,7 @@ export class NodeAgent {
         incarnation: this.#incarnation,
         describe: () => this.#describe(),
         learn: (programs) => this.#learn(programs),
+        onAccepted: (generation) => this.#onAccepted(generation),
         onRefused: options.onRefused,
       },
     );
@@ -138,6 +153,7 @@ export class NodeAgent {
   async start(): Promise<void> {
     const { host, sampler, log, messaging } = this.#components;
     const { node, version } = this.#options;
+    await this.#fence.open();
     this.#programs = await host.programs([]);
     this.#gpus = (await sampler.sample()).gpus;
     log.info(
@@ -156,6 +172,7 @@ export class NodeAgent {
         metadata: { node },
       }),
     );
+    this.#serveProbe();
     this.#serveInstances();
     this.#serveCores();
     this.#serveArtifacts();
@@ -183,7 +200,10 @@ export class NodeAgent {
     const { node } = this.#options;
     this.#registration.stop();
     this.#telemetry.stop();
-    this.#publish(subjects.nodeLeft(node), { node, incarnation: this.#incarnation });
+    // One that was never taken has nothing to leave: the name may be another agent's.
+    if (this.#wasAdmitted) {
+      this.#publish(subjects.nodeLeft(node), { node, incarnation: this.#incarnation });
+    }
     await this.#supervisor.close(graceMs);
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     try {
@@ -194,14 +214,33 @@ export class NodeAgent {
     log.info({ event: "node.left" }, "node left");
   }
 
+  #serveProbe(): void {
+    const { messaging } = this.#components;
+    const subject = subjects.nodeProbe(this.#options.node, this.#incarnation);
+    // Not gated (N4): this process's own subject, whoever owns the name.
+    this.#subscriptions.push(
+      serve(
+        messaging,
+        { subject, schema: nodeProbeSchema, what: "probe", onDefect: this.#onDefect },
+        () => OK,
+      ),
+    );
+  }
+
   #serveInstances(): void {
     const { node } = this.#options;
-    this.#serve(subjects.instanceStart(node), instanceStartSchema, "instance start", (request) =>
-      this.#supervisor.start(request).then(() => ({ instance: request.instance, state: "ready" })),
-    );
-    this.#serve(subjects.instanceStop(node), instanceStopSchema, "instance stop", (request) =>
-      this.#supervisor.stop(request.instance, request.graceMs).then(() => OK),
-    );
+    const start = async (request: InstanceStart): Promise<unknown> => {
+      await this.#fence.admit(request.generation); // N5
+      await this.#supervisor.start(request);
+      return { instance: request.instance, state: "ready" };
+    };
+    const stop = async (request: InstanceStop): Promise<unknown> => {
+      await this.#fence.admit(request.generation); // N5
+      await this.#supervisor.stop(request.instance, request.graceMs);
+      return OK;
+    };
+    this.#serve(subjects.instanceStart(node), instanceStartSchema, "instance start", start);
+    this.#serve(subjects.instanceStop(node), instanceStopSchema, "instance stop", stop);
   }
 
   #serveCores(): void {
@@ -231,9 +270,12 @@ export class NodeAgent {
     this.#serve(subjects.artifactStat(node), artifactStatSchema, "artifact stat", (request) =>
       artifacts.stat(request),
     );
-    this.#serve(subjects.artifactPin(node), artifactPinSchema, "artifact pin", (request) => ({
+    this.#serve(subjects.artifactCopy(node), artifactCopySchema, "artifact copy", (request) =>
+      artifacts.copy(request),
+    );
+    this.#serve(subjects.artifactPin(node), artifactPinSchema, "artifact pin", async (request) => ({
       ok: true,
-      ...artifacts.pin(request),
+      ...(await artifacts.pin(request)),
     }));
     this.#serve(
       subjects.artifactRelease(node),
@@ -258,11 +300,29 @@ export class NodeAgent {
     what: string,
     handle: (request: T) => unknown,
   ): void {
-    const { messaging, log } = this.#components;
-    const onDefect = (err: unknown): void => {
-      log.error({ event: "request.failed", err, subject }, `${what} failed by a defect`);
+    const { messaging } = this.#components;
+    const onDefect = this.#onDefect;
+    const answer = async (request: T): Promise<unknown> => {
+      await this.#admission.promise; // N4
+      return handle(request);
     };
-    this.#subscriptions.push(serve<T>(messaging, { subject, schema, what, onDefect }, handle));
+    this.#subscriptions.push(serve<T>(messaging, { subject, schema, what, onDefect }, answer));
+  }
+
+  readonly #onDefect = (err: unknown, subject: string): void => {
+    this.#components.log.error({ event: "request.failed", err, subject }, "failed by a defect");
+  };
+
+  async #onAccepted(generation: number): Promise<void> {
+    this.#wasAdmitted = true;
+    this.#admission.resolve();
+    try {
+      await this.#fence.raise(generation);
+    } catch (error) {
+      // This process refuses older leaders anyway; each command tries the disk again.
+      const reason = describeError(error);
+      this.#components.log.warn({ event: "generation.not-saved", reason }, "generation not saved");
+    }
   }
 
   #onExited(event: InstanceExited): void {
@@ -304,7 +364,7 @@ export class NodeAgent {
       gpus: this.#gpus,
       artifactUrl,
       incarnation: this.#incarnation,
-      generation: 0,
+      generation: this.#fence.highest,
       instances: this.#supervisor.samples(),
     };
   }

@@ -27,6 +27,7 @@ import { lockDataDir } from "./adapters/data-lock.ts";
 import { Ffprobe } from "./adapters/ffprobe.ts";
 import { FileBlobs } from "./adapters/file-blobs.ts";
 import { FilePaths } from "./adapters/file-paths.ts";
+import { GenerationFile } from "./adapters/generation-file.ts";
 import { GpuSampler } from "./adapters/gpu-sampler.ts";
 import { HostSampler } from "./adapters/host-sampler.ts";
 import { HttpFetch } from "./adapters/http-fetch.ts";
@@ -162,6 +163,7 @@ async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAg
       fetcher: new HttpFetch({ token }),
       probe: new Ffprobe(),
       paths: new FilePaths(),
+      generations: new GenerationFile(join(dataDir, "generation")),
     },
     {
       node,

@@ -61,6 +61,15 @@ export interface ProcessPort {
   spawn(request: SpawnRequest, events: ProcessEvents): InstanceProcess;
 }
 
+// ---- what survives a restart -------------------------------------------------------------------
+
+/** The highest leader generation that was obeyed. A damaged record is set aside and named. */
+export interface GenerationPort {
+  load(): Promise<{ readonly generation: number; readonly quarantinedAt: string | null }>;
+  /** Resolves when it would survive a crash of the host. */
+  save(generation: number): Promise<void>;
+}
+
 // ---- host ------------------------------------------------------------------------------------
 
 export interface HostPort {
@@ -119,9 +128,14 @@ export interface BlobPort {
     source: AsyncIterable<Uint8Array>,
     reserve: (bytes: number) => Promise<void>,
   ): Promise<StagedBlob>;
-  /** Takes a file over by moving it. */
+  /**
+   * Takes a file over by moving it. Until it is committed the source stays where it was, so that
+   * whoever asked can ask again when this agent is lost in between.
+   */
   adopt(path: string, reserve: (bytes: number) => Promise<void>): Promise<StagedBlob>;
   pathOf(hash: string): string;
+  /** Whether the bytes are still there: a disk may lose them while the agent runs. */
+  has(hash: string): Promise<boolean>;
   /** Whether the stored bytes still have this hash. */
   verify(hash: string): Promise<boolean>;
   remove(hash: string): Promise<void>;
@@ -143,7 +157,11 @@ export interface SourcePort {
   open(source: string, limits: SourceLimits): Promise<OpenedSource>;
 }
 
-/** Fetches an artifact from another node's artifact server. */
+/**
+ * Fetches an artifact from another node's artifact server. Errors: `NOT_FOUND` when that node says
+ * that it does not have it, `FETCH_REFUSED` when it answered otherwise, `FETCH_FAILED` when it
+ * could not be reached.
+ */
 export interface FetchPort {
   fetch(
     holder: ArtifactHolder,

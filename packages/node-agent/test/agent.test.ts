@@ -1,5 +1,5 @@
 /** The agent as the scheduler and the workers see it, over a fake bus and virtual time. */
-import { TerminalError } from "@murakkab/kit";
+import { RetryableError, TerminalError } from "@murakkab/kit";
 import { instanceExitedSchema, nodeSampleSchema, subjects } from "@murakkab/protocol";
 import { describe, expect, it } from "vitest";
 import { settle } from "../../testkit/src/virtual-clock.ts";
@@ -40,6 +40,64 @@ describe("membership", () => {
     expect(samples.length).toBeGreaterThanOrEqual(4);
     expect(nodeSampleSchema.parse(samples[0])).toMatchObject({ node: NODE, seq: 1 });
     expect(messaging.valuesOn(subjects.opsOf(subjects.nodeSampled(NODE)))).toEqual(samples);
+  });
+
+  it("asks again soon while nobody leads, and at once when a leader is new (R4)", async () => {
+    const { agent, clock, listen, messaging, registrations, pass } = fleetOfOne();
+    let tries = 0;
+    const request = messaging.request.bind(messaging);
+    messaging.request = (...args) => {
+      tries += 1;
+      return request(...args);
+    };
+    let isReady = false;
+    void agent.start().then(() => {
+      isReady = true;
+    });
+    await pass(100);
+    expect(tries).toBeGreaterThanOrEqual(2);
+    await pass(10_000);
+    expect(tries).toBeGreaterThanOrEqual(20); // never more than 500 ms apart
+    listen();
+    const nowMs = clock.monotonicMs();
+    messaging.publish(subjects.fleetReport, new Uint8Array());
+    await clock.runUntil(() => isReady);
+    expect(clock.monotonicMs()).toBe(nowMs);
+    expect(registrations).toHaveLength(1);
+  });
+
+  it("does not wait for a leader that took the registration and was lost (R4)", async () => {
+    const { agent, clock, listen, messaging, registrations } = fleetOfOne();
+    const mute = messaging.subscribe(subjects.nodeRegister, () => undefined);
+    let isReady = false;
+    void agent.start().then(() => {
+      isReady = true;
+    });
+    await settle();
+    mute.unsubscribe();
+    listen();
+    messaging.publish(subjects.fleetReport, new Uint8Array());
+    await clock.runUntil(() => isReady);
+    expect(clock.monotonicMs()).toBe(0);
+    expect(registrations).toHaveLength(1);
+  });
+
+  it("answers its own probe before it is taken, and nothing else (N4)", async () => {
+    const { agent, ask, messaging, refuse, listen, pass } = fleetOfOne();
+    listen();
+    refuse(new RetryableError("OVERLOADED", "not now"));
+    void agent.start().catch(() => undefined);
+    await pass(100);
+    const probe = messaging.subjectsWith("mk.v1.node.probe.n1.")[0] ?? "";
+    await expect(ask(probe, null, 10)).resolves.toEqual({ ok: true });
+    let answer: unknown = null;
+    void ask(subjects.instanceStart(NODE), startRequest("i1"), 1_000).catch((error) => {
+      answer = error;
+    });
+    await pass(1_100);
+    expect(answer).toMatchObject({ code: "TIMEOUT" });
+    await agent.stop();
+    expect(messaging.valuesOn(subjects.nodeLeft(NODE))).toEqual([]); // not ours to leave
   });
 
   it("ends with the scheduler's refusal", async () => {

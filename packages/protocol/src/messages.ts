@@ -315,6 +315,9 @@ export const nodeHeartbeatSchema = z.object({
   seq: z.number(),
 });
 
+/** Says nothing: what counts is that somebody answers. */
+export const nodeProbeSchema = z.unknown();
+
 export const nodeLeftSchema = z.object({ node: idSchema, incarnation: z.string() });
 
 export const nodeSampleSchema = z.object({

@@ -26,6 +26,7 @@ import { ScratchDisk } from "./adapters/scratch-disk.ts";
 import { UsageMeter } from "./adapters/usage-meter.ts";
 import { AgentClient } from "./agent-client.ts";
 import { ModelWorker, WORKER_ACTOR_TYPE } from "./model-worker.ts";
+import { NO_SPOOL } from "./ports.ts";
 
 /**
  * How long running attempts may go on after SIGTERM, ms; then they are aborted. Well below the
@@ -98,14 +99,16 @@ async function boot(spec: WorkerSpec): Promise<Running> {
   const components = {
     agent: new AgentClient({ messaging, clock }, { node, instance }),
     scratch: new ScratchDisk(scratchDir),
-    usage: new UsageMeter(),
+    usage: new UsageMeter(programs),
     engine,
     clock,
     log,
+    spool: NO_SPOOL,
+    isBusThere: () => true,
   };
   const handle = system.spawn(
     { type: WORKER_ACTOR_TYPE, key: instance },
-    () => new ModelWorker(components, { entry: executor, threads: threadsOf(executor) }),
+    () => new ModelWorker(components, { entry: executor, threads: threadsOf(executor), node }),
     { concurrency: engine.capabilities.concurrencyMax, onEscalate: fail },
   );
   await messaging.flush(); // the server knows the subscription: W2

@@ -24,6 +24,7 @@ import { ScratchDisk } from "../src/adapters/scratch-disk.ts";
 import { UsageMeter } from "../src/adapters/usage-meter.ts";
 import { AgentClient } from "../src/agent-client.ts";
 import { ModelWorker } from "../src/model-worker.ts";
+import { NO_SPOOL } from "../src/ports.ts";
 import { groupMembers, programFixture, until } from "./adapters/program-fixture.ts";
 import { artifactRef, executorEntry } from "./entries.ts";
 import { attemptRequest, failureIn, outputsIn } from "./worker-fixture.ts";
@@ -42,13 +43,18 @@ function fixture(fn: ExecutorFunction) {
   const components = {
     agent: new AgentClient({ messaging, clock }, { node: "n-1", instance: "i-1" }),
     scratch: new ScratchDisk(dir),
-    usage: new UsageMeter(),
+    usage: new UsageMeter(runner),
     engine: new FunctionCallEngine({ programs: runner, functions: { f: fn } }, entry, "f"),
     clock,
     log: SILENT_LOGGER,
+    spool: NO_SPOOL,
+    isBusThere: () => true,
   };
   const address = { type: "worker", key: "i-1" };
-  const handle = system.spawn(address, () => new ModelWorker(components, { entry, threads: 1 }));
+  const handle = system.spawn(
+    address,
+    () => new ModelWorker(components, { entry, threads: 1, node: "n-1" }),
+  );
   onTestFinished(() => handle.stop({ graceMs: 0 }));
 
   const caller = new ActorSystem({
