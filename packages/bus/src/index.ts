@@ -1,5 +1,6 @@
 export * from "./bus.ts";
 export * from "./call-idempotent.ts";
+export * from "./lease.ts";
 export * from "./memory/memory-broker.ts";
 export * from "./messaging.ts";
 export * from "./rpc.ts";
