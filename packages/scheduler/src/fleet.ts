@@ -46,6 +46,7 @@ export class Fleet {
   private readonly nodes = new Map<string, FleetNode>();
   private readonly instances = new Map<string, FleetInstance>();
   private readonly byExecutor = new Map<string, Set<FleetInstance>>();
+  private versionNumber = 0;
   private readonly programSets = new WeakMap<object, ReadonlySet<string>>();
 
   constructor(clock: Clock) {
@@ -78,6 +79,7 @@ export class Fleet {
       (sum, it) => sum + it.inFlightCount * it.executor.resources.cores,
       0,
     );
+    this.versionNumber += 1;
     this.nodes.set(registration.node, {
       registration,
       lastHeardAtMs: this.clock.monotonicMs(),
@@ -173,6 +175,7 @@ export class Fleet {
   }
 
   removeNode(node: string): readonly FleetInstance[] {
+    this.versionNumber += 1;
     this.nodes.delete(node);
     return this.removeInstancesOf(node);
   }
@@ -188,6 +191,15 @@ export class Fleet {
     const lost = this.instancesOf(node).filter((it) => !except.has(it.instance));
     for (const it of lost) this.removeInstance(it.instance);
     return lost;
+  }
+
+  /** Changes with every node that comes, changes or goes. */
+  get version(): number {
+    return this.versionNumber;
+  }
+
+  get nodeCount(): number {
+    return this.nodes.size;
   }
 
   node(node: string): FleetNode | undefined {

@@ -9,7 +9,7 @@
  *       answer says that it has not.
  */
 import { chooseExecutors, findAvailability, planWorkflow } from "@murakkab/core";
-import { type Clock, InvalidArgumentError } from "@murakkab/kit";
+import { type Clock, canonicalJson, InvalidArgumentError } from "@murakkab/kit";
 import {
   type JobPlan,
   type Library,
@@ -34,6 +34,7 @@ export interface PreparedJob {
 }
 
 export const DEFAULT_TENANT = "default";
+const PLANS_KEPT_COUNT = 1_000;
 const SLO_NOTE =
   "the slo does not steer the choice of executors yet: the plan uses the library's defaults, and the receipt tells whether the slo held";
 
@@ -43,6 +44,8 @@ export class Intake {
   private readonly copier: InputCopier;
   private readonly clock: Clock;
   private readonly library: IntakeLibrary;
+  private readonly plans = new Map<string, JobPlan>();
+  private plansOf = -1;
 
   constructor(
     components: {
@@ -65,8 +68,7 @@ export class Intake {
     const submission = toSubmission(request, jobId);
     const inline = typeof request.workflow === "object" ? request.workflow : null;
     const named = inline ?? this.findWorkflow(submission.workflow);
-    const { nodes } = this.fleet.snapshot();
-    if (nodes.length === 0) throw noNodes();
+    if (this.fleet.nodeCount === 0) throw noNodes();
     const located = await this.resolver.resolve(submission.inputs, jobId);
     const { resolved, notes: copyNotes } = await this.copier.copy(located, jobId); // I1
     const inputs = typeInputs(submission.description, resolved);
@@ -103,6 +105,23 @@ export class Intake {
     return findAvailability(this.library, this.fleet.snapshot().nodes, labels);
   }
 
+  /**
+   * The same plan for the same question while the fleet is the same: most jobs are one of a few
+   * workflows.
+   */
+  private cached(key: string, makePlan: () => JobPlan): JobPlan {
+    if (this.plansOf !== this.fleet.version) {
+      this.plans.clear();
+      this.plansOf = this.fleet.version;
+    }
+    const known = this.plans.get(key);
+    if (known !== undefined) return known;
+    const plan = makePlan();
+    if (this.plans.size >= PLANS_KEPT_COUNT) this.plans.clear();
+    this.plans.set(key, plan);
+    return plan;
+  }
+
   private planByTypes(submission: Submission, inputs: WorkflowInputs): JobPlan {
     const availability = this.availability(submission);
     const { excludedTypes } = inputs;
@@ -125,6 +144,20 @@ export class Intake {
   }
 
   private planNamed(workflow: Workflow, submission: Submission, inputs: WorkflowInputs): JobPlan {
+    const types = inputs.typed.map((input) => `${input.name}:${input.type}`).join(" ");
+    const hasConstraints = Object.keys(submission.constraints).length > 0;
+    const key = `${workflow.name} ${types} ${hasConstraints ? canonicalJson(submission.constraints) : ""}`;
+    // A workflow that came with the job is not known by its name.
+    const isKnown = this.library.workflows.includes(workflow) && inputs.excludedTypes.size === 0;
+    const makePlan = (): JobPlan => this.planNamedNow(workflow, submission, inputs);
+    return isKnown ? this.cached(key, makePlan) : makePlan();
+  }
+
+  private planNamedNow(
+    workflow: Workflow,
+    submission: Submission,
+    inputs: WorkflowInputs,
+  ): JobPlan {
     const missing = Object.entries(workflow.inputs).find(
       ([, type]) => !inputs.typed.some((input) => input.type === type),
     );

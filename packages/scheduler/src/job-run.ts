@@ -147,6 +147,11 @@ export class JobRun {
     );
   }
 
+  /** One that is not durable tells its beginning and its end only. */
+  private get isQuiet(): boolean {
+    return this.settings.record.submission.durable === false;
+  }
+
   get jobId(): string {
     return this.settings.record.submission.jobId;
   }
@@ -284,6 +289,7 @@ export class JobRun {
     data: Readonly<Record<string, unknown>>,
     detail?: EventDetail,
   ): void {
+    if (this.isQuiet) return;
     this.emit(event, data, detail).catch((error: unknown) => this.onNotStored(error));
   }
 
@@ -545,18 +551,12 @@ export class JobRun {
     this.logEnd(receipt);
   }
 
-  private logEnd(receipt: Receipt): void {
-    this.parts.log.info(
-      {
-        event: `job.${receipt.state}`,
-        jobId: this.jobId,
-        latencyMs: Math.round(receipt.latencyMs),
-        ...(receipt.error === undefined
-          ? {}
-          : { code: receipt.error.code, step: receipt.error.step }),
-      },
-      "job ended",
-    );
+  private logEnd({ state, error, latencyMs }: Receipt): void {
+    const { log } = this.parts;
+    const fields = { event: `job.${state}`, jobId: this.jobId, latencyMs: Math.round(latencyMs) };
+    // A line per success would be a fifth of what a busy scheduler writes to anyone.
+    if (error === undefined) log.debug(fields, "job ended");
+    else log.info({ ...fields, code: error.code, step: error.step }, "job ended");
   }
 
   /** Resolves when the terminal state is journaled. */

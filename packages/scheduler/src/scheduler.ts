@@ -611,17 +611,17 @@ export class Scheduler {
   }
 
   private publishEvent(event: JobEvent): void {
-    const data = encode(event, "json");
+    const data = JSON.stringify(event); // once for both
     const subject = subjects.jobEvent(event.event, event.jobId);
     this.publishData(subject, data);
     this.publishData(subjects.opsOf(subject), data);
   }
 
   private publishOps(subject: string, value: Readonly<Record<string, unknown>>): void {
-    this.publishData(subjects.opsOf(subject), encode(value, "json"));
+    this.publishData(subjects.opsOf(subject), JSON.stringify(value));
   }
 
-  private publishData(subject: string, data: Uint8Array): void {
+  private publishData(subject: string, data: string): void {
     try {
       this.parts.bus.messaging.publish(subject, data, { headers: contentHeaders("json") });
     } catch (error) {

@@ -11,7 +11,6 @@ import { backoffMs, delay, InvalidArgumentError, SILENT_LOGGER, seededRandom } f
 import type { ConnectionOptions, NatsConnection, TlsOptions } from "nats";
 import { connect, credsAuthenticator, Events } from "nats";
 import type { Bus } from "../bus.ts";
-import { coalesceWrites } from "./coalesce-writes.ts";
 import { JetStreamApi } from "./jetstream-api.ts";
 import { connectFailure, isWorthAnotherDial } from "./nats-errors.ts";
 import { NatsMessaging } from "./nats-messaging.ts";
@@ -89,7 +88,6 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
     random,
     waitMs: options.waitForConnectMs ?? WAIT_FOR_CONNECT_MS_DEFAULT,
   });
-  coalesceWrites(connection);
   const messaging = new NatsMessaging(
     { connection, clock, random, log },
     {
@@ -212,7 +210,6 @@ async function watchStatus(
       messaging.setStatus("disconnected");
     } else if (status.type === Events.Reconnect) {
       log.info({ event: "bus.reconnected" }, "reconnected to the bus");
-      coalesceWrites(connection);
       messaging.setStatus("connected");
     } else if (status.type === Events.Error) {
       const denied = status.permissionContext;

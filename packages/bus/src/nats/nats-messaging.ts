@@ -35,8 +35,11 @@ import { checkSubject, checkSubjectFilter } from "../subject.ts";
 import type { EncodedHeaders } from "./nats-headers.ts";
 import { encodeHeaders } from "./nats-headers.ts";
 import { NatsMessage, toBusMessage, tokenOf } from "./nats-message.ts";
+import { Outbox } from "./outbox.ts";
 
 const NO_RESPONDERS_STATUS = 503;
+/** Below any server's payload limit. */
+const SMALL_TEXT_BYTES = 4_096;
 
 export interface NatsMessagingComponents {
   readonly connection: NatsConnection;
@@ -70,6 +73,7 @@ export class NatsMessaging implements Messaging {
   private readonly options: NatsMessagingOptions;
   private readonly table: RequestTable;
   private readonly inbox: string;
+  private readonly outbox: Outbox | null;
   private readonly statusListeners = new Set<(status: BusStatus) => void>();
   private status: BusStatus = "connected";
 
@@ -80,6 +84,7 @@ export class NatsMessaging implements Messaging {
     this.log = components.log;
     this.options = options;
     this.table = new RequestTable(components.clock);
+    this.outbox = Outbox.on(components.connection);
     this.inbox = `${options.inboxPrefix}.${this.random.uuid().replaceAll("-", "")}.`;
     this.connection.subscribe(`${this.inbox}*`, {
       callback: (error, raw) => {
@@ -107,7 +112,7 @@ export class NatsMessaging implements Messaging {
     return this.status === "closed";
   }
 
-  publish(subject: string, data: Uint8Array, options?: PublishOptions): void {
+  publish(subject: string, data: Uint8Array | string, options?: PublishOptions): void {
     checkSubject(subject);
     if (options?.reply !== undefined) checkSubject(options.reply);
     this.send(subject, data, { reply: options?.reply, headers: options?.headers });
@@ -176,6 +181,7 @@ export class NatsMessaging implements Messaging {
 
   async flush(): Promise<void> {
     this.assertConnected();
+    this.outbox?.drain();
     try {
       await this.connection.flush();
     } catch (cause) {
@@ -214,11 +220,15 @@ export class NatsMessaging implements Messaging {
     );
   }
 
-  private send(subject: string, data: Uint8Array, options: SendOptions): void {
+  private send(subject: string, data: Uint8Array | string, options: SendOptions): void {
     const { reply, headers } = options;
     const encoded =
       options.encodedHeaders ?? (headers === undefined ? undefined : encodeHeaders(headers));
-    const sizeBytes = data.length + (encoded?.bytes.length ?? 0);
+    // A character has three bytes at most: a text is measured only when that could matter.
+    const isSmallText = typeof data === "string" && data.length * 3 < SMALL_TEXT_BYTES;
+    const dataBytes =
+      isSmallText || typeof data !== "string" ? data.length : Buffer.byteLength(data);
+    const sizeBytes = dataBytes + (encoded?.bytes.length ?? 0);
     if (sizeBytes > this.maxPayloadBytes) {
       throw new InvalidArgumentError(
         `message of ${sizeBytes} bytes on ${subject} is over the server's limit of ` +
@@ -228,11 +238,16 @@ export class NatsMessaging implements Messaging {
     }
     this.assertOpen();
     if (this.status !== "connected") return; // N2
+    if (this.outbox !== null) {
+      this.outbox.add(subject, reply, encoded?.bytes ?? null, data);
+      return;
+    }
     const library: { reply?: string; headers?: MsgHdrs } = {};
     if (reply !== undefined) library.reply = reply;
     if (encoded !== undefined) library.headers = encoded.asLibraryHeaders();
     try {
-      this.connection.publish(subject, data, library);
+      const bytes = typeof data === "string" ? Buffer.from(data) : data;
+      this.connection.publish(subject, bytes, library);
     } catch (cause) {
       throw isRuntimeError(cause) ? cause : this.unavailable(cause);
     }
