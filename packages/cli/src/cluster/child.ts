@@ -110,6 +110,14 @@ export class Child {
     clearTimeout(timer);
   }
 
+  /** SIGKILL to the process alone; resolves once it is gone. Its end then counts as wanted. */
+  async kill(): Promise<void> {
+    this.#isStopping = true;
+    if (this.#hasExited || this.pid === 0) return;
+    this.#signal("SIGKILL");
+    await this.exited;
+  }
+
   failure(reason: string): UnavailableError {
     const lines = this.#tail.map(readableLine).filter((line) => line !== "");
     const { isLogKept, logFile } = this.#spec;
