@@ -8,6 +8,7 @@ import { runBusBench } from "@murakkab/bus/bench";
 import { describeError, InvalidArgumentError } from "@murakkab/kit";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
+import { recoveryBench } from "./recovery.ts";
 import { type Bench, formatTable } from "./report.ts";
 import { videoQaBench } from "./video-qa.ts";
 
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   },
   "video-qa": videoQaBench,
   footprint: footprintBench,
+  recovery: recoveryBench,
 };
 
 async function main(): Promise<void> {

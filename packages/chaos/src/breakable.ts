@@ -26,6 +26,7 @@ export interface Breakable {
   /** SIGSTOP and SIGCONT. A process that is gone is left alone. */
   pause(pid: number): void;
   resume(pid: number): void;
-  /** Deletes everything in the agent's artifact store; answers how many files. */
+  artifactCount(agent: string): Promise<number>;
+  /** Deletes everything in the directory of the agent's artifact store; answers how many files. */
   wipeArtifacts(agent: string): Promise<number>;
 }

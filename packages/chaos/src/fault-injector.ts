@@ -34,8 +34,9 @@ export interface FaultLine {
   readonly text: string;
 }
 
-/** A moment that does not come within this time is not waited for, ms: the bus may be down. */
-const TRIGGER_WAIT_MS = 4_000;
+/** How long a store with files is looked for, ms, and how often. */
+const STORE_WAIT_MS = 3_000;
+const STORE_POLL_MS = 50;
 /** Between two tries to start a process again, ms. */
 const RESTART_PAUSE_MS = 500;
 /** A process that cannot be started this often is given up: what it held is then lost. */
@@ -75,10 +76,11 @@ export class FaultInjector {
   ): Promise<void> {
     const { clock } = this.parts;
     await delay(clock, Math.max(0, startedAtMs + fault.atMs - clock.monotonicMs()), signal);
-    const seen = await this.awaitTrigger(fault, signal);
+    const waitMs = fault.latestMs - fault.atMs;
+    const seen = await this.awaitTrigger(fault, waitMs, signal);
     const hit = await this.inject(fault, seen, signal);
     if (hit === null) {
-      this.tell(fault, "skipped", `nothing to hit: no ${nounOf(fault)} runs`);
+      this.tell(fault, "skipped", `nothing to hit: no ${nounOf(fault)}`);
       return;
     }
     this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
@@ -89,11 +91,12 @@ export class FaultInjector {
 
   private async awaitTrigger(
     { trigger }: PlannedFault,
+    waitMs: number,
     signal: AbortSignalLike,
   ): Promise<SeenMoment | null> {
     if (trigger === null) return null;
     const wait = this.parts.moments.wait(trigger);
-    const late = delay(this.parts.clock, TRIGGER_WAIT_MS, signal).then(() => null);
+    const late = delay(this.parts.clock, waitMs, signal).then(() => null);
     try {
       return await Promise.race([wait.seen, late]);
     } finally {
@@ -120,7 +123,7 @@ export class FaultInjector {
       case "pause":
         return this.pauseProcess(fault, seen, signal);
       case "disk":
-        return this.wipe(fault);
+        return this.wipe(fault, signal);
     }
   }
 
@@ -168,13 +171,28 @@ export class FaultInjector {
     return { text: `SIGSTOP of ${name} for ${fault.outageMs} ms`, mended };
   }
 
-  private async wipe(fault: PlannedFault): Promise<Hit | null> {
+  private async wipe({ pick }: PlannedFault, signal: AbortSignalLike): Promise<Hit | null> {
     const { cluster } = this.parts;
-    const agent = pickFrom(cluster.agentNames, fault.pick);
+    const agent = await this.findFullStore(pick, signal);
     if (agent === null) return null;
     const count = await cluster.wipeArtifacts(agent);
     const text = `deletion of ${agent}'s artifacts (${count} files)`;
     return { text, mended: Promise.resolve() };
+  }
+
+  /** Files of finished jobs are dropped: a store that holds none is waited for a while. */
+  private async findFullStore(pick: number, signal: AbortSignalLike): Promise<string | null> {
+    const { cluster, clock } = this.parts;
+    const deadlineMs = clock.monotonicMs() + STORE_WAIT_MS;
+    while (clock.monotonicMs() < deadlineMs) {
+      const full: string[] = [];
+      for (const name of cluster.agentNames) {
+        if ((await cluster.artifactCount(name)) > 0) full.push(name);
+      }
+      if (full.length > 0) return pickFrom(full, pick);
+      await delay(clock, STORE_POLL_MS, signal);
+    }
+    return null;
   }
 
   /** An interrupt shortens the outage. */
@@ -253,5 +271,6 @@ function pickFrom<T>(items: readonly T[], pick: number): T | null {
 }
 
 function nounOf({ kind, paused }: PlannedFault): string {
-  return kind === "pause" ? paused : kind === "nats" ? "nats-server" : kind;
+  if (kind === "disk") return "agent that holds an artifact";
+  return `${kind === "pause" ? paused : kind === "nats" ? "nats-server" : kind} that runs`;
 }

@@ -32,8 +32,9 @@ export interface PlannedFault {
   readonly kind: FaultKind;
   /** From the start of the load. A fault with a trigger is armed then. */
   readonly atMs: number;
-  /** Fires when this moment is seen for the n-th time from then on. */
+  /** Fires when this moment is seen for the n-th time from then on; at `latestMs` in any case. */
   readonly trigger: { readonly moment: Moment; readonly nth: number } | null;
+  readonly latestMs: number;
   /** [0, 1): place of the target among those that are there. */
   readonly pick: number;
   /** Among schedulers: the leader. Otherwise any other, where there is one. */
@@ -67,6 +68,8 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
 const TRIGGERED_SHARE = 0.5;
 /** At the load's rate, the n-th of a moment comes within a second or two. */
 const NTH_MAX = 8;
+/** A moment that does not come within this time is not waited for, ms: the bus may be down. */
+const TRIGGER_WAIT_MS = 4_000;
 /** Longer than any lease of the runtime: the paused one wakes up in a world that moved on. */
 export const PAUSE_MS = 10_000;
 const OUTAGE_MS: Readonly<Record<FaultKind, readonly [number, number]>> = {
@@ -89,10 +92,10 @@ export function planFaults({ seed, forMs, kinds }: FaultPlanOptions): readonly P
     // A stream per fault: a draw for one shifts nothing in the others.
     const random = root.stream(`fault-${index + 1}`);
     const [shortestMs, longestMs] = OUTAGE_MS[kind];
+    const atMs = Math.round(startMs + (index + random.next()) * slotMs);
     return {
-      number: index + 1,
-      kind,
-      atMs: Math.round(startMs + (index + random.next()) * slotMs),
+      ...{ number: index + 1, kind, atMs },
+      latestMs: Math.max(atMs, Math.min(atMs + TRIGGER_WAIT_MS, forMs)),
       trigger: drawTrigger(random.stream("trigger")),
       pick: random.next(),
       isLeaderPreferred: random.next() < 0.7,

@@ -46,6 +46,8 @@ export interface ClientJob {
   acceptedAtMs: number | null;
   endedAtMs: number | null;
   state: string | null;
+  /** Of the receipt of a job that did not succeed. */
+  errorCode: string | null;
   used: UsedMarks | null;
   /** Why the cluster refused it for good. */
   refusal: string | null;
@@ -101,7 +103,8 @@ export class Load {
       const seen: ClientJob = {
         jobId: job.jobId,
         submittedAtMs: this.nowMs,
-        ...{ acceptedAtMs: null, endedAtMs: null, state: null, used: null, refusal: null },
+        ...{ acceptedAtMs: null, endedAtMs: null, refusal: null },
+        ...{ state: null, errorCode: null, used: null },
       };
       this.jobs.set(job.jobId, seen);
       const ended = new Promise<Receipt>((resolve) => this.ends.set(job.jobId, resolve));
@@ -176,6 +179,7 @@ export class Load {
   private noteEnd(seen: ClientJob, receipt: Receipt): void {
     seen.endedAtMs = this.nowMs;
     seen.state = receipt.state;
+    seen.errorCode = receipt.error?.code ?? null;
     const output = receipt.output as Partial<UsedMarks> | undefined;
     if (Array.isArray(output?.viaFile) && Array.isArray(output.direct)) {
       seen.used = { viaFile: output.viaFile, direct: output.direct };

@@ -14,6 +14,8 @@ export interface EventNote {
   readonly attempt?: number;
   /** Hash of the values that the attempt was given. */
   readonly inputsHash?: string;
+  /** Of the error that the event tells. */
+  readonly code?: string;
 }
 
 /** What one execution of `use` consumed: by way of the artifact, and directly from its source. */

@@ -94,15 +94,23 @@ export class Observer {
     return Math.round(this.parts.clock.monotonicMs() - this.startedAtMs);
   }
 
-  /** The whole record, with what was missed (O2). */
-  async record(clientJobs: Iterable<ClientJob>, effects: readonly Effect[]): Promise<ChaosRecord> {
+  /**
+   * The whole record, with what was missed (O2). `needsHistory`: of which jobs the events are read
+   * again; default all.
+   */
+  async record(
+    clientJobs: Iterable<ClientJob>,
+    effects: readonly Effect[],
+    needsHistory: (job: ClientJob) => boolean = () => true,
+  ): Promise<ChaosRecord> {
     await this.reading;
     await this.readJournal();
     const jobs: JobObservation[] = [];
     const waiting = [...clientJobs];
     const take = async (): Promise<void> => {
       for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-        jobs.push(await this.observationOf(job));
+        const history = needsHistory(job) ? await this.readHistory(job.jobId) : null;
+        jobs.push(this.observationOf(job, history));
       }
     };
     await Promise.all(Array.from({ length: HISTORY_CONCURRENCY }, take));
@@ -110,11 +118,10 @@ export class Observer {
     return { jobs, scans, tables, obeyed, batches, activations, effects, endedAtMs: nowMs };
   }
 
-  private async observationOf(job: ClientJob): Promise<JobObservation> {
+  private observationOf(job: ClientJob, history: JobObservation["history"]): JobObservation {
     const { jobId, acceptedAtMs, endedAtMs, state, used } = job;
     return {
-      ...{ jobId, acceptedAtMs },
-      history: await this.readHistory(jobId),
+      ...{ jobId, acceptedAtMs, history },
       live: this.live.get(jobId) ?? [],
       receipts: state === null ? [] : [{ atMs: endedAtMs ?? 0, state }],
       ...(used === null ? {} : { used }),
@@ -222,12 +229,14 @@ export class Observer {
 }
 
 export function noteOf({ number, event, data }: JobEvent): EventNote {
-  const { step, item, attempt, inputsHash } = data;
+  const { step, item, attempt, inputsHash, error } = data;
+  const code = (error as { code?: unknown } | undefined)?.code;
   return {
     ...{ number, event },
     ...(typeof step === "string" ? { step } : {}),
     ...(typeof item === "number" ? { item } : {}),
     ...(typeof attempt === "number" ? { attempt } : {}),
     ...(typeof inputsHash === "string" ? { inputsHash } : {}),
+    ...(typeof code === "string" ? { code } : {}),
   };
 }

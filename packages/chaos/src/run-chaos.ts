@@ -60,7 +60,7 @@ export interface ChaosResult {
 export interface ChaosOutcome {
   readonly result: ChaosResult;
   readonly record: ChaosRecord;
-  /** Accepted jobs by the state in which they ended. */
+  /** Accepted jobs by the state in which they ended, failed ones by `failed (CODE)`. */
   readonly byState: Readonly<Record<string, number>>;
   /** Sentences of refusals for good, each once: none is expected. */
   readonly refusals: readonly string[];
@@ -98,17 +98,20 @@ export async function runChaos(
     },
   );
   observer.start();
-  const giveUp = new AbortController();
-  setMaxListeners(0, giveUp.signal); // one per request in flight
-  const onAbort = (): void => giveUp.abort(signal.reason);
+  const interrupt = ownSignal();
+  const giveUp = ownSignal();
+  const onAbort = (): void => {
+    interrupt.abort(signal.reason);
+    giveUp.abort(signal.reason);
+  };
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort);
   try {
     say(`${jobsInFlight} jobs in flight, faults for ${forMs / 1_000} s from seed ${seed}`);
     const loading = load.run(giveUp.signal);
     const [injected] = await Promise.allSettled([
-      injector.run(planFaults({ seed, forMs, kinds }), signal),
-      delay(clock, forMs, signal).finally(() => {
+      injector.run(planFaults({ seed, forMs, kinds }), interrupt.signal),
+      delay(clock, forMs, interrupt.signal).finally(() => {
         wantsMore = false;
       }),
     ]);
@@ -120,16 +123,21 @@ export async function runChaos(
     giveUp.abort(new Error("the quiet time is over"));
     await loading;
     throwIfAborted(signal);
-    const record = await observer.record(
-      load.jobs.values(),
-      await readEffects(options.effectsFile),
-    );
+    const effects = await readEffects(options.effectsFile);
+    const record = await observer.record(load.jobs.values(), effects);
     return judge(record, load, { seed, forMs, byKind: injector.byKind });
   } finally {
     signal.removeEventListener("abort", onAbort);
     giveUp.abort(new Error("the run is over"));
     observer.stop();
   }
+}
+
+/** Listened to by each request in flight and each fault: Node warns of more than ten. */
+function ownSignal(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function throwIfAborted(signal: AbortSignalLike): void {
@@ -152,8 +160,10 @@ function judge(
   const accepted = record.jobs.filter(({ acceptedAtMs }) => acceptedAtMs !== null);
   const repeated = repeatedEffects(record);
   const byState: Record<string, number> = {};
-  for (const { state } of clients) {
-    if (state !== null) byState[state] = (byState[state] ?? 0) + 1;
+  for (const { state, errorCode } of clients) {
+    if (state === null) continue;
+    const key = errorCode === null ? state : `${state} (${errorCode})`;
+    byState[key] = (byState[key] ?? 0) + 1;
   }
   return {
     record,

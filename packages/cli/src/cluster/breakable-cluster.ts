@@ -169,15 +169,21 @@ export class BreakableCluster implements Breakable {
     sendSignal(pid, "SIGCONT");
   }
 
+  async artifactCount(agent: string): Promise<number> {
+    const options = { recursive: true, withFileTypes: true } as const;
+    const entries = await readdir(this.storeOf(agent), options).catch(() => []);
+    return entries.filter((entry) => entry.isFile()).length;
+  }
+
   async wipeArtifacts(agent: string): Promise<number> {
-    const store = join(this.dataDir.sub(agent), ARTIFACTS_DIR);
-    const before = await readdir(store, { recursive: true, withFileTypes: true }).catch(() => []);
+    const count = await this.artifactCount(agent);
+    const store = this.storeOf(agent);
     for (const name of await readdir(store).catch(() => [])) {
       // The agent writes meanwhile: what appears behind the deletion stays, as on a real disk.
       const options = { recursive: true, force: true, maxRetries: 3 };
       await rm(join(store, name), options).catch(() => undefined);
     }
-    return before.filter((entry) => entry.isFile()).length;
+    return count;
   }
 
   /** B3. */
@@ -231,6 +237,10 @@ export class BreakableCluster implements Breakable {
         this.options.onProgress(`${child.name} did not start: ${describeError(error)}`);
       }
     }
+  }
+
+  private storeOf(agent: string): string {
+    return join(this.dataDir.path, agent, ARTIFACTS_DIR);
   }
 
   private runningOf(names: readonly string[]): readonly BreakableProcess[] {
