@@ -191,14 +191,17 @@ export class BreakableCluster implements Breakable {
     this.isStopping = true;
     const workers = await this.processes.workers();
     for (const { pid } of [...this.running.values(), ...workers]) sendSignal(pid, "SIGCONT");
-    const stopAll = (names: readonly string[]): Promise<unknown> =>
-      Promise.all(names.map((name) => this.running.get(name)?.stop(STOP_GRACE_MS)));
-    await stopAll(this.schedulerNames);
-    await stopAll(this.agentNames);
+    await this.stopAll(this.schedulerNames);
+    await this.stopAll(this.agentNames);
     await this.nats?.stop();
     for (const pid of await this.processes.leftovers()) sendSignal(pid, "SIGKILL");
     process.removeListener("exit", this.removeFiles);
     this.removeFiles();
+  }
+
+  private async stopAll(names: readonly string[]): Promise<void> {
+    const children = names.flatMap((name) => this.running.get(name) ?? []);
+    await Promise.all(children.map((child) => child.stop(STOP_GRACE_MS)));
   }
 
   private async startAll(): Promise<void> {

@@ -36,13 +36,13 @@ export const chaosMake: ExecutorFunction = async ({ inputs, scratchDir }) => {
  * The marks as the file has them and as the step that made them gave them: two ways from one
  * source, so that a result that was made from other inputs shows. Pure.
  */
-export const chaosUse: ExecutorFunction = async ({ inputs, openArtifact }) => {
-  const { file } = inputs;
+export const chaosUse: ExecutorFunction = async (call) => {
+  const { file, marks } = call.inputs;
   if (!isArtifactRef(file)) {
     throw new InvalidArgumentError("input file is not valid: expected an artifact reference");
   }
-  const viaFile: unknown = JSON.parse(await readFile(await openArtifact(file), "utf8"));
-  return { used: { viaFile, direct: marksOf(inputs["marks"]) } };
+  const viaFile: unknown = JSON.parse(await readFile(await call.openArtifact(file), "utf8"));
+  return { used: { viaFile, direct: marksOf(marks) } };
 };
 
 /** Waits without using a core and leaves one mark, before or after the wait. */
