@@ -86,6 +86,19 @@ export function placeAttempt(snapshot: PlacementSnapshot, demand: PlacementDeman
   );
 }
 
+type WarmDemand = Pick<PlacementDemand, "executor" | "labels" | "localBytes">;
+
+/** The best of these instances that can take one more attempt now, or null. */
+export function pickWarm(
+  nodes: readonly PlacementNode[],
+  instances: readonly PlacementInstance[],
+  demand: WarmDemand,
+): Extract<Placement, { kind: "run" }> | null {
+  const { cores } = demand.executor.resources;
+  const free = nodes.filter((node) => node.cpusFree >= cores && vetoNode(node, demand) === null);
+  return runOnWarm(free, instances, demand);
+}
+
 function splitByFailure(
   instances: readonly PlacementInstance[],
   { avoidInstances }: PlacementDemand,
@@ -95,7 +108,10 @@ function splitByFailure(
 }
 
 /** Why a node can never run the demand; null when it can. Cheap vetoes only. */
-function vetoNode(node: PlacementNode, { executor, labels }: PlacementDemand): string | null {
+function vetoNode(
+  node: PlacementNode,
+  { executor, labels }: Pick<PlacementDemand, "executor" | "labels">,
+): string | null {
   const program = executor.programs.find((name) => !node.programs.has(name));
   if (program !== undefined) return `it lacks the program ${program}`;
   if (executor.resources.cores > node.cpusOffered) {
@@ -111,13 +127,13 @@ function vetoNode(node: PlacementNode, { executor, labels }: PlacementDemand): s
 function runOnWarm(
   free: readonly PlacementNode[],
   instances: readonly PlacementInstance[],
-  demand: PlacementDemand,
-): Placement | null {
+  demand: WarmDemand,
+): Extract<Placement, { kind: "run" }> | null {
   const byNode = new Map(free.map((node) => [node.node, node]));
   const bytesMax = Math.max(1, ...demand.localBytes.values());
   const scored = instances
     .filter((it) => it.executor === demand.executor.id && it.state === "ready")
-    .filter((it) => it.inFlightCount === 0 && byNode.has(it.node))
+    .filter((it) => it.inFlightCount < concurrencyOf(demand.executor) && byNode.has(it.node))
     .map((it) => {
       const node = byNode.get(it.node);
       const locality = (demand.localBytes.get(it.node) ?? 0) / bytesMax;
@@ -129,6 +145,10 @@ function runOnWarm(
   const best = scored[0];
   if (best === undefined) return null;
   return { kind: "run", instance: best.it.instance, node: best.it.node };
+}
+
+function concurrencyOf({ resources }: ExecutorEntry): number {
+  return resources.concurrency ?? 1;
 }
 
 function startNew(
@@ -145,7 +165,8 @@ function startNew(
     .filter(({ node, room }) => {
       // More instances than cores on one node could never run at the same time.
       const here = own.filter((it) => it.node === node.node && it.state !== "stopping").length;
-      const coresMax = Math.floor(node.cpusOffered / demand.executor.resources.cores);
+      const { cores } = demand.executor.resources;
+      const coresMax = cores === 0 ? 1 : Math.floor(node.cpusOffered / cores);
       if (here >= Math.max(1, coresMax)) return false;
       const starting = countOn(
         instances.filter((it) => it.state === "starting"),

@@ -21,6 +21,7 @@ export const EXECUTOR_FUNCTIONS: Readonly<Record<string, ExecutorFunction>> = {
     (await import("./executors/video-qa/detect-people.ts")).detectPeople(call),
   "answer-from-evidence": async (call) =>
     (await import("./executors/video-qa/answer-from-evidence.ts")).answerFromEvidence(call),
+  pass: async (call) => (await import("./executors/pass.ts")).pass(call),
   "chaos-split": async (call) =>
     (await import("./executors/chaos/chaos-steps.ts")).chaosSplit(call),
   "chaos-make": async (call) => (await import("./executors/chaos/chaos-steps.ts")).chaosMake(call),

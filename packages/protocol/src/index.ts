@@ -1,5 +1,6 @@
 export * from "./codec.ts";
 export * from "./envelope.ts";
+export * from "./journal.ts";
 export * from "./limits.ts";
 export * from "./messages.ts";
 export * from "./subjects.ts";

@@ -236,6 +236,8 @@ export const JOB_EVENT_NAMES = [
   "attempt-finished",
   "attempt-failed",
   "step-finished",
+  /** A finished step runs again: its result was lost, or its inputs changed. */
+  "step-rerun",
   "succeeded",
   "failed",
   "cancelled",
@@ -481,3 +483,45 @@ export const attemptResultSchema = z.object({
   reply: attemptReplySchema,
 });
 export type AttemptResult = z.infer<typeof attemptResultSchema>;
+
+// ---- schedulers ------------------------------------------------------------------------------
+
+export const schedulerBeatSchema = z.object({
+  scheduler: idSchema,
+  version: z.string(),
+  /** Hash of what all schedulers of a cluster must agree on: the library, the partition count. */
+  config: z.string(),
+  /** Highest generation under which it took partitions. */
+  generation: z.number().int().nonnegative(),
+  /** One hex digit per four partitions, lowest partition in the lowest bit. */
+  owned: z.string().regex(/^[0-9a-f]*$/),
+  /** Generation of its leadership; 0 = it does not lead. */
+  leads: z.number().int().nonnegative().default(0),
+  isLeaving: z.boolean().default(false),
+  /** It is new: everybody answers with a beat at once. */
+  isHello: z.boolean().default(false),
+});
+export type SchedulerBeat = z.infer<typeof schedulerBeatSchema>;
+
+export const handOverSchema = z.object({
+  to: idSchema,
+  partitions: z.array(z.number().int().nonnegative()),
+});
+/** Those whose journal is complete and free to be taken now. */
+export const handOverReplySchema = z.object({ partitions: z.array(z.number()) });
+
+export const JOB_VERBS = ["submit", "get", "wait", "events", "cancel", "result"] as const;
+export type JobVerb = (typeof JOB_VERBS)[number];
+/** A request about a job on its way to the owner of its partition. */
+export const partitionRequestSchema = z.object({
+  verb: z.enum(JOB_VERBS),
+  jobId: idSchema,
+  body: z.unknown(),
+});
+
+export const instanceWantSchema = z.object({
+  executor: z.string(),
+  labels: z.record(z.string(), z.string()),
+  waitingCount: z.number().int().nonnegative(),
+  avoidInstances: z.array(z.string()),
+});

@@ -32,6 +32,7 @@ import { streamReplies } from "../reply-stream.ts";
 import { cancelledError, RequestTable, SingleReply } from "../request-table.ts";
 import { registerService } from "../service-endpoint.ts";
 import { checkSubject, checkSubjectFilter } from "../subject.ts";
+import type { EncodedHeaders } from "./nats-headers.ts";
 import { encodeHeaders } from "./nats-headers.ts";
 import { NatsMessage, toBusMessage, tokenOf } from "./nats-message.ts";
 
@@ -48,6 +49,17 @@ export interface NatsMessagingOptions {
   readonly address: string;
   readonly inboxPrefix: string;
   readonly onDefect: (error: unknown, subject: string) => void;
+}
+
+/** @internal For callers that encoded their headers already. */
+export interface NatsRequestOptions extends RequestOptions {
+  readonly encodedHeaders?: EncodedHeaders;
+}
+
+interface SendOptions {
+  readonly reply: string | undefined;
+  readonly headers: PublishOptions["headers"];
+  readonly encodedHeaders?: EncodedHeaders | undefined;
 }
 
 export class NatsMessaging implements Messaging {
@@ -127,9 +139,9 @@ export class NatsMessaging implements Messaging {
     };
   }
 
-  request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage> {
+  request(subject: string, data: Uint8Array, options: NatsRequestOptions): Promise<BusMessage> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, headers, signal } = options;
+      const { timeoutMs, headers, encodedHeaders, signal } = options;
       checkSubject(subject);
       this.assertConnected();
       if (signal?.aborted) throw cancelledError(signal, subject);
@@ -142,7 +154,7 @@ export class NatsMessaging implements Messaging {
         });
       }
       try {
-        this.send(subject, data, { reply: this.inbox + token, headers });
+        this.send(subject, data, { reply: this.inbox + token, headers, encodedHeaders });
       } catch (error) {
         this.table.fail(token, error as Error);
       }
@@ -202,12 +214,10 @@ export class NatsMessaging implements Messaging {
     );
   }
 
-  private send(
-    subject: string,
-    data: Uint8Array,
-    { reply, headers }: { reply: string | undefined; headers: PublishOptions["headers"] },
-  ): void {
-    const encoded = headers === undefined ? undefined : encodeHeaders(headers);
+  private send(subject: string, data: Uint8Array, options: SendOptions): void {
+    const { reply, headers } = options;
+    const encoded =
+      options.encodedHeaders ?? (headers === undefined ? undefined : encodeHeaders(headers));
     const sizeBytes = data.length + (encoded?.bytes.length ?? 0);
     if (sizeBytes > this.maxPayloadBytes) {
       throw new InvalidArgumentError(
@@ -218,11 +228,11 @@ export class NatsMessaging implements Messaging {
     }
     this.assertOpen();
     if (this.status !== "connected") return; // N2
-    const options: { reply?: string; headers?: MsgHdrs } = {};
-    if (reply !== undefined) options.reply = reply;
-    if (encoded !== undefined) options.headers = encoded.asLibraryHeaders();
+    const library: { reply?: string; headers?: MsgHdrs } = {};
+    if (reply !== undefined) library.reply = reply;
+    if (encoded !== undefined) library.headers = encoded.asLibraryHeaders();
     try {
-      this.connection.publish(subject, data, options);
+      this.connection.publish(subject, data, library);
     } catch (cause) {
       throw isRuntimeError(cause) ? cause : this.unavailable(cause);
     }
