@@ -102,7 +102,7 @@ async function withBed<T>(
     const parts = { messaging, clock: SYSTEM_CLOCK };
     const observer = new Observer({ ...parts, cluster, moments: new MomentFeed() });
     observer.start();
-    const leaders = new LeaderFinder(parts);
+    const leaders = new LeaderFinder({ ...parts, cluster });
     const random = seededRandom(SEED);
     const bed = { cluster, clientBus, leaders, random, orders: new Map(), jobs: new Map() };
     try {
@@ -218,10 +218,7 @@ async function breakAndMend(
     if (found === undefined) throw new Error(`no ${fault} runs, expected one to break`);
     return found;
   };
-  const findLeader = async () => {
-    const pid = await leaders.find();
-    return cluster.schedulers().find((it) => it.pid === pid) ?? pick(cluster.schedulers());
-  };
+  const findLeader = async () => (await leaders.find()) ?? pick(cluster.schedulers());
   switch (fault) {
     case "worker":
       cluster.killWorker(pick(await cluster.workers()));

@@ -5,6 +5,8 @@ export interface BreakableProcess {
   /** Unique in the cluster; stays the same over restarts. */
   readonly name: string;
   readonly pid: number;
+  /** What the process calls itself on the bus; another one after each start. Schedulers only. */
+  readonly busId?: string;
 }
 
 export interface Breakable {

@@ -20,8 +20,8 @@ export interface FaultInjectorComponents {
   readonly clock: Clock;
   readonly cluster: Breakable;
   readonly moments: MomentFeed;
-  /** Name of the scheduler that leads now; null when nobody tells. */
-  readonly findLeader: () => Promise<string | null>;
+  /** The scheduler that leads now; null when nobody tells. */
+  readonly findLeader: () => Promise<BreakableProcess | null>;
   /** One line of the timeline. */
   readonly tell: (line: FaultLine) => void;
 }
@@ -231,8 +231,8 @@ export class FaultInjector {
   private async pickScheduler(fault: PlannedFault): Promise<BreakableProcess | null> {
     const leader = await this.parts.findLeader();
     const running = this.parts.cluster.schedulers();
-    const others = running.filter(({ name }) => name !== leader);
-    const leading = running.find(({ name }) => name === leader) ?? null;
+    const others = running.filter(({ name }) => name !== leader?.name);
+    const leading = running.find(({ name }) => name === leader?.name) ?? null;
     if (fault.isLeaderPreferred && leading !== null) return leading;
     return pickFrom(others, fault.pick) ?? leading;
   }

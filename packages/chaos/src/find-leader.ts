@@ -3,58 +3,55 @@ import { randomUUID } from "node:crypto";
 import type { Messaging } from "@murakkab/bus";
 import { type Clock, delay } from "@murakkab/kit";
 import { contentHeaders, decode, encode, subjects } from "@murakkab/protocol";
+import type { Breakable, BreakableProcess } from "./breakable.ts";
 
-/** All schedulers are on this host: what has not answered by then is stopped or busy. */
-const ANSWER_WAIT_MS = 150;
-
-interface PingAnswer {
-  /** This scheduler's id. */
-  readonly scheduler?: string;
-  /** The leader's id, or whether this one leads. */
-  readonly leader?: string | boolean | null;
-  readonly pid?: number;
+export interface LeaderFinderComponents {
+  readonly messaging: Messaging;
+  readonly clock: Clock;
+  readonly cluster: Pick<Breakable, "schedulers">;
 }
 
+/** All schedulers are on this host: what has not answered by then is stopped or busy. */
+const ANSWER_WAIT_MS = 100;
+
 export class LeaderFinder {
-  private readonly messaging: Messaging;
-  private readonly clock: Clock;
-  /** Known from answers before: a leader that is stopped tells its pid no more. */
-  private readonly pidOf = new Map<string, number>();
+  private readonly parts: LeaderFinderComponents;
 
-  constructor(components: { readonly messaging: Messaging; readonly clock: Clock }) {
-    this.messaging = components.messaging;
-    this.clock = components.clock;
+  constructor(components: LeaderFinderComponents) {
+    this.parts = components;
   }
 
-  /** Pid of the leader's process; null when nobody tells. */
-  async find(): Promise<number | null> {
-    const answers = await this.ask();
-    for (const { scheduler, pid } of answers) {
-      if (scheduler !== undefined && pid !== undefined) this.pidOf.set(scheduler, pid);
-    }
-    const own = answers.find(
-      ({ leader, scheduler }) => leader === true || (leader != null && leader === scheduler),
-    );
-    if (own?.pid !== undefined) return own.pid;
-    const named = answers.find(({ leader }) => typeof leader === "string")?.leader;
-    return typeof named === "string" ? (this.pidOf.get(named) ?? null) : null;
+  /** The leader's process; the only scheduler in any case; null when nobody tells. */
+  async find(): Promise<BreakableProcess | null> {
+    const named = await this.ask();
+    const running = this.parts.cluster.schedulers();
+    if (running.length === 1) return running[0] ?? null;
+    // The one that most schedulers follow: a woken one may still believe in itself.
+    const votesOf = ({ busId }: BreakableProcess): number =>
+      named.filter((leader) => leader === busId).length;
+    const [best] = running.toSorted((a, b) => votesOf(b) - votesOf(a));
+    return best !== undefined && votesOf(best) > 0 ? best : null;
   }
 
-  private async ask(): Promise<readonly PingAnswer[]> {
-    const answers: PingAnswer[] = [];
+  /** The leaders' ids that the schedulers name. */
+  private async ask(): Promise<readonly string[]> {
+    const { messaging, clock } = this.parts;
+    const named: string[] = [];
     const reply = `_INBOX.chaos.${randomUUID()}`;
-    const subscription = this.messaging.subscribe(reply, ({ data, headers }) => {
-      if (data.length > 0) answers.push(decode(data, headers).value as PingAnswer);
+    const subscription = messaging.subscribe(reply, ({ data, headers }) => {
+      if (data.length === 0) return; // Nobody is there.
+      const { leader } = decode(data, headers).value as { leader?: unknown };
+      if (typeof leader === "string") named.push(leader);
     });
     try {
       const headers = contentHeaders("json");
-      this.messaging.publish(subjects.schedulerPing, encode({}, "json"), { reply, headers });
-      await delay(this.clock, ANSWER_WAIT_MS);
+      messaging.publish(subjects.schedulerPing, encode({}, "json"), { reply, headers });
+      await delay(clock, ANSWER_WAIT_MS);
     } catch {
       // Not connected: nobody can be asked.
     } finally {
       subscription.unsubscribe();
     }
-    return answers;
+    return named;
   }
 }

@@ -80,10 +80,10 @@ export async function runChaos(
   const moments = new MomentFeed();
   const observer = new Observer({ messaging: observerBus.messaging, clock, cluster, moments });
   const say = (text: string): void => options.tell({ atMs: observer.nowMs, what: "phase", text });
-  const leaders = new LeaderFinder({ messaging: observerBus.messaging, clock });
+  const leaders = new LeaderFinder({ messaging: observerBus.messaging, clock, cluster });
   const injector = new FaultInjector({
     ...{ clock, cluster, moments },
-    findLeader: async () => nameOf(cluster, await leaders.find()),
+    findLeader: () => leaders.find(),
     tell: (line) => options.tell({ atMs: observer.nowMs, what: "fault", ...line }),
   });
   const jobs = seededRandom(seed).stream("jobs");
@@ -109,6 +109,7 @@ export async function runChaos(
   try {
     say(`${jobsInFlight} jobs in flight, faults for ${forMs / 1_000} s from seed ${seed}`);
     const loading = load.run(giveUp.signal);
+    loading.catch(() => undefined); // Awaited below, unless the faults end in an error first.
     const [injected] = await Promise.allSettled([
       injector.run(planFaults({ seed, forMs, kinds }), interrupt.signal),
       delay(clock, forMs, interrupt.signal).finally(() => {
@@ -142,13 +143,6 @@ function ownSignal(): AbortController {
 
 function throwIfAborted(signal: AbortSignalLike): void {
   if (signal.aborted) throw signal.reason;
-}
-
-/** Without an answer: the only scheduler leads. */
-function nameOf(cluster: Breakable, pid: number | null): string | null {
-  const running = cluster.schedulers();
-  const leader = running.find((it) => it.pid === pid);
-  return leader?.name ?? (running.length === 1 ? (running[0]?.name ?? null) : null);
 }
 
 function judge(

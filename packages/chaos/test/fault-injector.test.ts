@@ -54,7 +54,7 @@ function bed({ failingStarts = 0 } = {}) {
   const lines: FaultLine[] = [];
   const injector = new FaultInjector({
     ...{ clock, cluster, moments },
-    findLeader: async () => "s2",
+    findLeader: async () => ({ name: "s2", pid: 2 }),
     tell: (line) => lines.push(line),
   });
   const controller = new AbortController();

@@ -249,7 +249,10 @@ export class BreakableCluster implements Breakable {
   private runningOf(names: readonly string[]): readonly BreakableProcess[] {
     return names.flatMap((name) => {
       const child = this.running.get(name);
-      return child === undefined ? [] : [{ name, pid: child.pid }];
+      if (child === undefined) return [];
+      const { pid, readyLine } = child;
+      const busId = readyLine["scheduler"];
+      return [{ name, pid, ...(typeof busId === "string" ? { busId } : {}) }];
     });
   }
 }

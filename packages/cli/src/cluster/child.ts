@@ -46,6 +46,7 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #spec: ChildSpec;
   readonly #tail: string[] = [];
+  #readyLine: Readonly<Record<string, unknown>> = {};
   #isStopping = false;
   #hasExited = false;
 
@@ -87,13 +88,20 @@ export class Child {
       markReady = () => resolve("ready");
     });
     const child = new Child(spec, process_, (line) => {
-      if (eventOf(line) === spec.readyEvent) markReady();
+      if (eventOf(line) !== spec.readyEvent) return;
+      child.#readyLine = JSON.parse(line) as Readonly<Record<string, unknown>>;
+      markReady();
     });
     const outcome = await child.#firstOf(ready, signal);
     if (outcome === "ready") return child;
     await child.stop(0);
     signal.throwIfAborted();
     throw child.failure(outcome);
+  }
+
+  /** What it told when it was ready. */
+  get readyLine(): Readonly<Record<string, unknown>> {
+    return this.#readyLine;
   }
 
   get isStopping(): boolean {
