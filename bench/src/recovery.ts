@@ -28,7 +28,7 @@ import {
   writeLoadLibrary,
 } from "@murakkab/chaos";
 import { BreakableCluster } from "@murakkab/cli/breakable-cluster";
-import { type Random, seededRandom } from "@murakkab/kit";
+import { describeError, isRuntimeError, type Random, seededRandom } from "@murakkab/kit";
 import {
   type Bench,
   type BenchContext,
@@ -44,10 +44,11 @@ const IN_FLIGHT_COUNT = 32;
 /** Instances are started, caches filled; not measured. */
 const WARM_UP_COUNT = 100;
 const AGENT_COUNT = 2;
-const SCHEDULER_COUNT = 1;
+const SCHEDULER_COUNT = 2;
 const SEED = 1;
 /** What a supervisor takes to start a process again, ms. */
 const RESTART_MS = 500;
+const START_TRIES_MAX = 10;
 /** A client that heard nothing asks again after this time, ms. */
 const ANSWER_TIMEOUT_MS = 500;
 /** Tasks that have not ended this long after the last fault are lost, ms. */
@@ -65,6 +66,7 @@ interface Bed {
   readonly clientBus: Bus;
   readonly leaders: LeaderFinder;
   readonly random: Random;
+  readonly say: BenchContext["say"];
   /** Of every task that was begun. */
   readonly orders: Map<string, EffectOrder>;
   readonly jobs: Map<string, ClientJob>;
@@ -72,10 +74,7 @@ interface Bed {
 
 export const recoveryBench: Bench = {
   method: `${TASK_COUNT} tasks of 100 ms, ${IN_FLIGHT_COUNT} in flight, per fault; worst time from a client's first submission to its receipt`,
-  run: (context) =>
-    withBed(context, (bed, observer, effectsFile) =>
-      measure({ bed, observer, effectsFile, say: context.say }),
-    ),
+  run: (context) => withBed(context, measure),
 };
 
 async function withBed<T>(
@@ -104,7 +103,7 @@ async function withBed<T>(
     observer.start();
     const leaders = new LeaderFinder({ ...parts, cluster });
     const random = seededRandom(SEED);
-    const bed = { cluster, clientBus, leaders, random, orders: new Map(), jobs: new Map() };
+    const bed = { cluster, clientBus, leaders, random, say, orders: new Map(), jobs: new Map() };
     try {
       return await use(bed, observer, effectsFile);
     } finally {
@@ -116,23 +115,13 @@ async function withBed<T>(
   }
 }
 
-async function measure({
-  bed,
-  observer,
-  effectsFile,
-  say,
-}: {
-  readonly bed: Bed;
-  readonly observer: Observer;
-  readonly effectsFile: string;
-  readonly say: BenchContext["say"];
-}): Promise<Report> {
+async function measure(bed: Bed, observer: Observer, effectsFile: string): Promise<Report> {
   const worstMs = new Map<Fault, number>();
   await runTasks(bed, { fault: "none", taskCount: WARM_UP_COUNT });
   for (const fault of FAULTS) {
     const worst = await runTasks(bed, { fault, taskCount: TASK_COUNT });
     worstMs.set(fault, worst);
-    say(`${fault === "none" ? "undisturbed" : fault}: worst ${round(worst, 0)} ms`);
+    bed.say(`${fault === "none" ? "undisturbed" : fault}: worst ${round(worst, 0)} ms`);
   }
   const effects = await readEffects(effectsFile);
   const repeated = new Set(
@@ -209,7 +198,7 @@ function endedCount({ jobs }: Load): number {
 }
 
 async function breakAndMend(
-  { cluster, leaders }: Bed,
+  { cluster, leaders, say }: Bed,
   fault: Exclude<Fault, "none">,
   random: Random,
 ): Promise<void> {
@@ -231,8 +220,7 @@ async function breakAndMend(
     case "scheduler": {
       const { name } = fault === "agent" ? pick(cluster.agents()) : await findLeader();
       await cluster.kill(name);
-      await pause(RESTART_MS);
-      await cluster.start(name);
+      await startUntilReady(cluster, name, say);
       return;
     }
     case "paused": {
@@ -241,6 +229,25 @@ async function breakAndMend(
       await pause(PAUSE_MS);
       cluster.resume(pid);
       await pause(AFTERMATH_MS);
+    }
+  }
+}
+
+/** As a supervisor does: a start that fails is told and tried again. */
+async function startUntilReady(
+  cluster: BreakableCluster,
+  name: string,
+  say: BenchContext["say"],
+): Promise<void> {
+  for (let triesLeft = START_TRIES_MAX; ; triesLeft -= 1) {
+    await pause(RESTART_MS);
+    try {
+      await cluster.start(name);
+      return;
+    } catch (error) {
+      if (triesLeft <= 1) throw error;
+      const detail = isRuntimeError(error) ? `: ${error.detail ?? ""}` : "";
+      say(`${describeError(error)}${detail}`);
     }
   }
 }

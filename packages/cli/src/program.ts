@@ -103,7 +103,7 @@ function addChaosCommand(program: Command, context: Context, done: Done): void {
       "worker, agent, scheduler, nats, pause, disk; a list with commas (default: all)",
     )
     .option("--jobs-in-flight <count>", "jobs that run at any time (default: 16)")
-    .option("--schedulers <count>", "scheduler processes")
+    .option("--schedulers <count>", "scheduler processes (default: 2)")
     .option("--agents <count>", "node agents; they divide this host's cores (default: 2)")
     .option("--data <dir>", "data directory, kept afterwards (default: a temporary one)")
     .option("--log <file>", "write the timeline and what was seen of each job, as JSON lines")

@@ -51,7 +51,7 @@ const JOBS_IN_FLIGHT_MAX = 1_000;
 /** More processes than this on one host test the host. */
 const SCHEDULERS_MAX = 8;
 const SEED_MAX = Number.MAX_SAFE_INTEGER;
-const CHAOS_DEFAULTS = { for: "60s", jobsInFlight: "16", schedulers: "1", agents: "2" } as const;
+const CHAOS_DEFAULTS = { for: "60s", jobsInFlight: "16", schedulers: "2", agents: "2" } as const;
 /** Violations that are printed one by one; a broken run repeats itself. */
 const VIOLATIONS_SHOWN = 20;
 
