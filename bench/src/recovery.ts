@@ -120,8 +120,9 @@ async function measure(bed: Bed, observer: Observer, effectsFile: string): Promi
   await runTasks(bed, { fault: "none", taskCount: WARM_UP_COUNT });
   for (const fault of FAULTS) {
     const worst = await runTasks(bed, { fault, taskCount: TASK_COUNT });
-    worstMs.set(fault, worst);
-    bed.say(`${fault === "none" ? "undisturbed" : fault}: worst ${round(worst, 0)} ms`);
+    worstMs.set(fault, worst.latencyMsMax);
+    const name = fault === "none" ? "undisturbed" : fault;
+    bed.say(`${name}: worst ${round(worst.latencyMsMax, 0)} ms, ${worst.unendedCount} not ended`);
   }
   const effects = await readEffects(effectsFile);
   const repeated = new Set(
@@ -147,11 +148,10 @@ async function measure(bed: Bed, observer: Observer, effectsFile: string): Promi
   };
 }
 
-/** Answers the worst latency, ms. */
 async function runTasks(
   bed: Bed,
   { fault, taskCount }: { readonly fault: Fault; readonly taskCount: number },
-): Promise<number> {
+): Promise<{ readonly latencyMsMax: number; readonly unendedCount: number }> {
   const random = bed.random.stream(fault).stream(String(taskCount));
   const faultAfterCount = Math.round(taskCount * (0.2 + 0.4 * random.next()));
   const giveUp = new AbortController();
@@ -184,11 +184,12 @@ async function runTasks(
   await loading;
   clearTimeout(lateTimer);
   for (const [jobId, job] of load.jobs) bed.jobs.set(jobId, job);
-  const latencies = [...load.jobs.values()].map(
-    ({ submittedAtMs, endedAtMs }) => (endedAtMs ?? Number.POSITIVE_INFINITY) - submittedAtMs,
-  );
   // A lost task has no latency; it is counted as lost.
-  return Math.max(...latencies.filter(Number.isFinite));
+  const latencies = [...load.jobs.values()].flatMap(({ submittedAtMs, endedAtMs }) =>
+    endedAtMs === null ? [] : [endedAtMs - submittedAtMs],
+  );
+  const unendedCount = load.jobs.size - latencies.length;
+  return { latencyMsMax: Math.max(...latencies), unendedCount };
 }
 
 function endedCount({ jobs }: Load): number {

@@ -1,6 +1,6 @@
 /**
- * A partition's stored batch, as far as the checkers need it. Tolerant: a version that adds fields
- * or kinds of entries must not blind the observer.
+ * What the store holds, as far as the checkers need it. Tolerant: a version that adds fields or
+ * kinds of entries must not blind the observer.
  */
 import { decode } from "@murakkab/protocol";
 import type { Activation, JournalBatch } from "./observation.ts";
@@ -11,46 +11,37 @@ export interface StoredMessage {
   readonly data: Uint8Array;
 }
 
-export interface ReadBatch {
-  readonly batch: JournalBatch;
-  readonly activations: readonly Activation[];
-}
-
-/** Null for a message that is no batch. */
-export function readBatch(
-  { subject, sequence, data }: StoredMessage,
-  atMs: number,
-): ReadBatch | null {
-  let value: unknown;
-  try {
-    ({ value } = decode(data, {}));
-  } catch {
-    return null;
-  }
-  const fields = fieldsOf(value);
+/** A partition's batch; null for a message that is none. */
+export function readBatch(message: StoredMessage, atMs: number): JournalBatch | null {
+  const { subject, sequence } = message;
+  const fields = fieldsOf(message);
   const partition = Number(fields["partition"] ?? subject.slice(subject.lastIndexOf(".") + 1));
-  const { generation, owner } = fields;
+  const { generation, owner, entries } = fields;
   if (typeof generation !== "number" || !Number.isInteger(partition)) return null;
-  const entries = Array.isArray(fields["entries"]) ? fields["entries"].map(fieldsOf) : [];
   return {
-    batch: {
-      ...{ atMs, sequence, partition, generation },
-      owner: typeof owner === "string" ? owner : "unknown",
-      isTakeover: entries.some(({ kind }) => kind === "owned"),
-    },
-    activations: entries.flatMap((entry) => readActivation(entry, atMs)),
+    ...{ atMs, sequence, partition, generation },
+    owner: typeof owner === "string" ? owner : "unknown",
+    isTakeover: Array.isArray(entries) && entries.some((entry) => kindOf(entry) === "owned"),
   };
 }
 
-/** An actor's placement: `{ kind: "activated", type, key, generation, host }`. */
-function readActivation(entry: Fields, atMs: number): readonly Activation[] {
-  const { kind, type, key, generation, host } = entry;
-  if (kind !== "activated" || typeof generation !== "number") return [];
-  return [{ atMs, address: `${String(type)}.${String(key)}`, generation, process: String(host) }];
+/** Where an actor was placed: `$KV.<bucket>.<address>` with `{ host, generation }`. */
+export function readPlacement(message: StoredMessage, atMs: number): Activation | null {
+  const { host, generation } = fieldsOf(message);
+  if (typeof host !== "string" || typeof generation !== "number") return null;
+  const address = message.subject.split(".").slice(2).join(".");
+  return { atMs, address, generation, process: host };
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+function fieldsOf({ data }: StoredMessage): Readonly<Record<string, unknown>> {
+  try {
+    const { value } = decode(data, {});
+    return value !== null && typeof value === "object" ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
 
-function fieldsOf(value: unknown): Fields {
-  return value !== null && typeof value === "object" ? (value as Fields) : {};
+function kindOf(entry: unknown): unknown {
+  return entry !== null && typeof entry === "object" && "kind" in entry ? entry.kind : undefined;
 }

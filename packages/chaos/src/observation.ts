@@ -12,6 +12,8 @@ export interface EventNote {
   readonly step?: string;
   readonly item?: number;
   readonly attempt?: number;
+  /** Of `step-rerun`: items whose result was lost or is of other inputs. */
+  readonly items?: readonly number[];
   /** Hash of the values that the attempt was given. */
   readonly inputsHash?: string;
   /** Of the error that the event tells. */

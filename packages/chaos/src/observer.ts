@@ -15,7 +15,7 @@ import { type Cancel, type Clock, delay, every, isRuntimeError } from "@murakkab
 import { decode, type JobEvent, lastToken, subjects } from "@murakkab/protocol";
 import type { Breakable } from "./breakable.ts";
 import { MOMENTS, type Moment } from "./fault-plan.ts";
-import { readBatch } from "./journal-entries.ts";
+import { readBatch, readPlacement } from "./journal-entries.ts";
 import type { ClientJob } from "./load.ts";
 import type { MomentFeed } from "./moment-feed.ts";
 import type {
@@ -39,6 +39,8 @@ export interface ObserverComponents {
 }
 
 const JOURNAL_STREAM = "MK_JOURNAL";
+/** The bucket with the actors' places. */
+const PLACEMENT_STREAM = "KV_MK_ACTORS";
 /** Often enough to see an instance's short life, seldom enough to leave the host to the cluster. */
 const SCAN_INTERVAL_MS = 500;
 /** Below the time in which a journal is compacted after its jobs ended. */
@@ -60,6 +62,7 @@ export class Observer {
   private readonly batches: JournalBatch[] = [];
   private readonly activations: Activation[] = [];
   private readonly journal: StreamTail;
+  private readonly placements: StreamTail;
   private readonly processOf = new Map<string, string>();
   private reading: Promise<void> = Promise.resolve();
   private isScanning = false;
@@ -68,6 +71,7 @@ export class Observer {
     this.parts = components;
     this.startedAtMs = components.clock.monotonicMs();
     this.journal = new StreamTail(components, { stream: JOURNAL_STREAM });
+    this.placements = new StreamTail(components, { stream: PLACEMENT_STREAM });
   }
 
   start(): void {
@@ -193,10 +197,12 @@ export class Observer {
   private async readJournal(): Promise<void> {
     try {
       for (const message of await this.journal.read()) {
-        const read = readBatch(message, this.nowMs);
-        if (read === null) continue;
-        this.batches.push(read.batch);
-        this.activations.push(...read.activations);
+        const batch = readBatch(message, this.nowMs);
+        if (batch !== null) this.batches.push(batch);
+      }
+      for (const message of await this.placements.read()) {
+        const activation = readPlacement(message, this.nowMs);
+        if (activation !== null) this.activations.push(activation);
       }
     } catch (error) {
       if (!isRuntimeError(error)) throw error; // The bus is down: the next read goes on from here.
@@ -229,7 +235,7 @@ export class Observer {
 }
 
 export function noteOf({ number, event, data }: JobEvent): EventNote {
-  const { step, item, attempt, inputsHash, error } = data;
+  const { step, item, attempt, inputsHash, error, items } = data;
   const code = (error as { code?: unknown } | undefined)?.code;
   return {
     ...{ number, event },
@@ -237,6 +243,7 @@ export function noteOf({ number, event, data }: JobEvent): EventNote {
     ...(typeof item === "number" ? { item } : {}),
     ...(typeof attempt === "number" ? { attempt } : {}),
     ...(typeof inputsHash === "string" ? { inputsHash } : {}),
+    ...(Array.isArray(items) ? { items: items.map(Number) } : {}),
     ...(typeof code === "string" ? { code } : {}),
   };
 }

@@ -147,6 +147,9 @@ describe("INV5: no result of changed inputs is used", () => {
         : { ...note, inputsHash: note.event === "attempt-started" ? "h2" : "h1" },
     );
     expect(invariantsOf({ jobs: [job({ history })] })).toEqual(["INV5"]);
+    const failed = history.with(-1, { number: 4, event: "failed" });
+    const receipts = [{ atMs: 30, state: "failed" }];
+    expect(invariantsOf({ jobs: [job({ history: failed, live: [], receipts })] })).toEqual([]);
   });
 });
 
@@ -172,6 +175,17 @@ describe("INV6: effects are bounded by reported failures", () => {
     expect(invariantsOf({ effects, jobs: [withFailure(0)] })).toEqual([]);
     expect(invariantsOf({ effects, jobs: [withFailure(1)] })).toEqual(["INV6"]);
   });
+});
+
+test("INV6: a step that runs again because its result was lost has reported it", () => {
+  const effects = ["t1", "t2"].map((token) => ({ jobId: JOB, step: "mark", item: 0, token }));
+  const rerun = (items: readonly number[]) => {
+    const note = { number: 4, event: "step-rerun", step: "mark", items };
+    const history = [...HISTORY.slice(0, 3), note, { number: 5, event: "succeeded" }];
+    return [job({ history, live: [] })];
+  };
+  expect(invariantsOf({ effects, jobs: rerun([0]) })).toEqual([]);
+  expect(invariantsOf({ effects, jobs: rerun([1]) })).toEqual(["INV6"]);
 });
 
 describe("INV7: numbers count from 1 without a gap", () => {

@@ -42,7 +42,7 @@ test("each stored batch is read once, whatever is purged between", async () => {
     );
   for (let generation = 1; generation <= 100; generation += 1) await append(3, generation);
   const first = await tail.read();
-  expect(first.map((it) => readBatch(it, 0)?.batch.generation)).toEqual(
+  expect(first.map((it) => readBatch(it, 0)?.generation)).toEqual(
     Array.from({ length: 100 }, (_, index) => index + 1),
   );
   expect(await tail.read()).toEqual([]);

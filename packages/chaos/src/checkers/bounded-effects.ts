@@ -10,7 +10,10 @@ export interface RepeatedEffect {
   readonly allowedCount: number;
 }
 
-/** Items whose effects outnumber 1 + reported failures. Jobs without a history are left out. */
+/**
+ * Items whose effects outnumber 1 + reported failures; that a result was lost and its step runs
+ * again is such a report. Jobs without a history are left out.
+ */
 export function repeatedEffects({
   jobs,
   effects,
@@ -23,7 +26,10 @@ export function repeatedEffects({
     const history = histories.get(jobId) ?? null;
     if (history === null) return [];
     const failures = history.filter(
-      (note) => note.event === "attempt-failed" && note.step === step && note.item === item,
+      (note) =>
+        note.step === step &&
+        ((note.event === "attempt-failed" && note.item === item) ||
+          (note.event === "step-rerun" && note.items?.includes(item) === true)),
     );
     const allowedCount = 1 + failures.length;
     if (group.length <= allowedCount) return [];

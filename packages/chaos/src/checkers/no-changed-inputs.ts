@@ -15,8 +15,12 @@ function isSame({ viaFile, direct }: UsedMarks): boolean {
   return viaFile.length === direct.length && viaFile.every((mark, at) => mark === direct[at]);
 }
 
-/** The result that stands must carry the hash of the inputs that its item was last started with. */
+/**
+ * The result that stands must carry the hash of the inputs that its item was last started with. Of
+ * a job that did not succeed no result is used: its last attempts may never have finished.
+ */
 function differentHashes({ jobId, history }: JobObservation, atMs: number): readonly Finding[] {
+  if (history?.at(-1)?.event !== "succeeded") return [];
   const started = new Map<string, string>();
   const finished = new Map<string, string>();
   for (const { event, step, item, inputsHash } of history ?? []) {
