@@ -166,7 +166,7 @@ export class FaultInjector {
       await this.waitOutage(fault, signal);
       cluster.resume(pid);
       this.paused.delete(pid);
-      this.tell(fault, "mended", `${name} continues`);
+      this.tell(fault, "mended", `${name} continues, unless it was killed meanwhile`);
     });
     return { text: `SIGSTOP of ${name} for ${fault.outageMs} ms`, mended };
   }

@@ -73,31 +73,13 @@ const ANSWER_TIMEOUT_MS = 2_000;
 
 /** Errors: the signal's reason; what kept a killed process from starting again. */
 export async function runChaos(
-  { cluster, clock, clientBus, observerBus }: ChaosComponents,
+  components: ChaosComponents,
   options: ChaosOptions,
 ): Promise<ChaosOutcome> {
-  const { seed, forMs, kinds, jobsInFlight, signal } = options;
-  const moments = new MomentFeed();
-  const observer = new Observer({ messaging: observerBus.messaging, clock, cluster, moments });
+  const { clock } = components;
+  const { seed, forMs, jobsInFlight, signal } = options;
+  const { observer, injector, load, ending } = makeParts(components, options);
   const say = (text: string): void => options.tell({ atMs: observer.nowMs, what: "phase", text });
-  const leaders = new LeaderFinder({ messaging: observerBus.messaging, clock, cluster });
-  const injector = new FaultInjector({
-    ...{ clock, cluster, moments },
-    findLeader: () => leaders.find(),
-    tell: (line) => options.tell({ atMs: observer.nowMs, what: "fault", ...line }),
-  });
-  const jobs = seededRandom(seed).stream("jobs");
-  let wantsMore = true;
-  const load = new Load(
-    { messaging: clientBus.messaging, clock, moments },
-    {
-      nextJob: () => drawJob(jobs),
-      wantsMore: () => wantsMore,
-      inFlightCount: jobsInFlight,
-      answerTimeoutMs: ANSWER_TIMEOUT_MS,
-    },
-  );
-  observer.start();
   const interrupt = ownSignal();
   const giveUp = ownSignal();
   const onAbort = (): void => {
@@ -106,14 +88,15 @@ export async function runChaos(
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort);
+  observer.start();
   try {
     say(`${jobsInFlight} jobs in flight, faults for ${forMs / 1_000} s from seed ${seed}`);
     const loading = load.run(giveUp.signal);
     loading.catch(() => undefined); // Awaited below, unless the faults end in an error first.
     const [injected] = await Promise.allSettled([
-      injector.run(planFaults({ seed, forMs, kinds }), interrupt.signal),
+      injector.run(planFaults(options), interrupt.signal),
       delay(clock, forMs, interrupt.signal).finally(() => {
-        wantsMore = false;
+        ending.hasBegun = true;
       }),
     ]);
     throwIfAborted(signal);
@@ -132,6 +115,34 @@ export async function runChaos(
     giveUp.abort(new Error("the run is over"));
     observer.stop();
   }
+}
+
+/** `ending.hasBegun`: no further job is begun. */
+function makeParts(
+  { cluster, clock, clientBus, observerBus }: ChaosComponents,
+  { seed, jobsInFlight, tell }: ChaosOptions,
+) {
+  const { messaging } = observerBus;
+  const moments = new MomentFeed();
+  const observer = new Observer({ messaging, clock, cluster, moments });
+  const leaders = new LeaderFinder({ messaging, clock, cluster });
+  const injector = new FaultInjector({
+    ...{ clock, cluster, moments },
+    findLeader: () => leaders.find(),
+    tell: (line) => tell({ atMs: observer.nowMs, what: "fault", ...line }),
+  });
+  const jobs = seededRandom(seed).stream("jobs");
+  const ending = { hasBegun: false };
+  const load = new Load(
+    { messaging: clientBus.messaging, clock, moments },
+    {
+      nextJob: () => drawJob(jobs),
+      wantsMore: () => !ending.hasBegun,
+      inFlightCount: jobsInFlight,
+      answerTimeoutMs: ANSWER_TIMEOUT_MS,
+    },
+  );
+  return { observer, injector, load, ending };
 }
 
 /** Listened to by each request in flight and each fault: Node warns of more than ten. */
