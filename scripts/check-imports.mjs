@@ -35,7 +35,8 @@ export const ROOMS = {
   "node-agent": ["kit", "model", "protocol", "bus", "actor", "library"],
   worker: ["kit", "model", "protocol", "bus", "actor", "library"],
   sdk: ["kit", "model", "protocol", "bus"],
-  cli: ["kit", "model", "protocol", "bus", "sdk", "library"],
+  chaos: ["kit", "model", "protocol", "bus"],
+  cli: ["kit", "model", "protocol", "bus", "sdk", "library", "chaos"],
   testkit: null,
 };
 

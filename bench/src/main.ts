@@ -10,6 +10,7 @@ import { dagBench } from "./dag.ts";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
 import { overloadBench } from "./overload.ts";
+import { recoveryBench } from "./recovery.ts";
 import { type Bench, formatTable } from "./report.ts";
 import { videoQaBench } from "./video-qa.ts";
 
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   },
   "video-qa": videoQaBench,
   footprint: footprintBench,
+  recovery: recoveryBench,
 };
 
 async function main(): Promise<void> {
