@@ -8,7 +8,8 @@
  *   C1. A message to an actor that is not keyed is sent once; nobody there is an error at once.
  *   C2. A message to a keyed actor is repeated by itself only when it is certain that it was not
  *       handled: nobody listened, or the answer says so. With a `messageId` of the sender's own an
- *       ask is repeated as well when it was lost together with its actor.
+ *       ask is repeated as well when it may have run: it was lost together with its actor, or
+ *       answered with UNAVAILABLE.
  *   C3. No ask outlives its deadline, plus REPLY_SLACK_MS for the answer to it.
  */
 import type { Messaging } from "@murakkab/bus";

@@ -72,8 +72,10 @@ export interface TellOptions {
   /** Which waiting message is handled first. Default `normal`; see mailbox.ts. */
   readonly priority?: Priority;
   /**
-   * Names the message: repeats with the same id are one message to an actor that keeps answers
-   * (see `answersKept`). Default: a new one for every call.
+   * Names the message. Repeats with the same id are one message to an activation, as long as it
+   * keeps the answer (`answersKept`); to know them across activations an actor keeps the ids in its
+   * state. An ask with an id of its own may therefore be repeated by itself, also when it may have
+   * run before. Default: a new id for every call, and no repeat of what may have run.
    */
   readonly messageId?: string;
 }

@@ -104,14 +104,18 @@ export class KeyedAsk {
 
   private onError(error: unknown): void {
     if (this.isDone || this.isBusy) return;
-    const isUntouched =
-      isRuntimeError(error) && (error.code === "NO_RESPONDERS" || isNotHandled(error));
-    if (!isUntouched) {
+    if (!this.mayRepeat(error)) {
       this.fail(error);
       return;
     }
     this.isBusy = true;
     void this.sendAgain(error);
+  }
+
+  private mayRepeat(error: unknown): boolean {
+    if (!isRuntimeError(error)) return false;
+    if (error.code === "NO_RESPONDERS" || isNotHandled(error)) return true;
+    return this.settings.isIdempotent && error.code === "UNAVAILABLE";
   }
 
   private async sendAgain(error: unknown): Promise<void> {
