@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { runBusBench } from "@murakkab/bus/bench";
 import { describeError, InvalidArgumentError } from "@murakkab/kit";
+import { actorsBench } from "./actors.ts";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
 import { type Bench, formatTable } from "./report.ts";
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   },
   "video-qa": videoQaBench,
   footprint: footprintBench,
+  actors: actorsBench,
 };
 
 async function main(): Promise<void> {
