@@ -92,7 +92,7 @@ export class ActorClient {
       payload: message,
     };
     if (signal === undefined) return this.send(address, envelope, options);
-    const onAbort = (): void => this.publish(subject, { kind: "cancel", id });
+    const onAbort = (): void => this.publishIfOpen(subject, { kind: "cancel", id });
     signal.addEventListener("abort", onAbort);
     try {
       // The answer to a cancel is awaited too: it tells what the cancelled work cost.
@@ -114,24 +114,30 @@ export class ActorClient {
     options: TellOptions & { readonly deadlineMs?: number } = {},
   ): Promise<void> {
     const envelope = this.tellEnvelope(message, options);
-    const deadline = deadlineAfter(this.clock, options.deadlineMs ?? TELL_DEADLINE_MS_DEFAULT);
     const startedAtMs = this.clock.monotonicMs();
+    try {
+      await this.deliverInTime(address, envelope, options.deadlineMs ?? TELL_DEADLINE_MS_DEFAULT);
+    } catch (error) {
+      const ageMs = this.clock.monotonicMs() - startedAtMs;
+      const { id: messageId } = envelope;
+      this.letters.add({ reason: "undeliverable", address, kind: "tell", messageId, ageMs });
+      throw error;
+    }
+  }
+
+  private async deliverInTime(address: ActorAddress, envelope: Envelope, deadlineMs: number) {
+    const deadline = deadlineAfter(this.clock, deadlineMs);
     const subject = subjects.actor(address.type, address.key);
     for (let tries = 1; ; tries += 1) {
       try {
-        const timeoutMs = Math.min(TRY_TIMEOUT_MS, deadline.remainingMs());
+        const timeoutMs = Math.max(1, Math.min(TRY_TIMEOUT_MS, deadline.remainingMs()));
         await call(this.messaging, { subject, value: envelope }, { timeoutMs });
         return;
       } catch (error) {
         const pauseMs = backoffMs(tries, REPEAT_BACKOFF, this.random);
         const mayRepeat = isRuntimeError(error) && error.isRetryable;
-        if (!mayRepeat || deadline.remainingMs() <= pauseMs) {
-          const ageMs = this.clock.monotonicMs() - startedAtMs;
-          const { id: messageId } = envelope;
-          this.letters.add({ reason: "undeliverable", address, kind: "tell", messageId, ageMs });
-          throw error;
-        }
-        // A time-out is no trouble: the repeat has the same id (a hung host is found out so).
+        if (!mayRepeat || deadline.remainingMs() <= pauseMs) throw error;
+        // The repeat has the same id. Silence: the directory finds out whether its host hangs.
         const isAway = error.code === "NO_RESPONDERS" || error.code === "TIMEOUT";
         if (isAway) await this.wake(address, deadline.remainingMs());
         else await delay(this.clock, pauseMs);
@@ -275,7 +281,7 @@ export class ActorClient {
         yield valueOf(answer);
         sinceCreditCount += 1;
         if (sinceCreditCount >= STREAM_CREDIT / 2) {
-          this.publish(subject, { kind: "credit", id, credit: sinceCreditCount });
+          this.publishIfOpen(subject, { kind: "credit", id, credit: sinceCreditCount });
           sinceCreditCount = 0;
         }
       }
@@ -284,7 +290,7 @@ export class ActorClient {
       if (isRuntimeError(error) && error.code === "NO_RESPONDERS") isComplete = true;
       throw error;
     } finally {
-      if (!isComplete) this.publish(subject, { kind: "cancel", id });
+      if (!isComplete) this.publishIfOpen(subject, { kind: "cancel", id });
     }
   }
 
@@ -321,6 +327,15 @@ export class ActorClient {
     this.messaging.publish(subject, encode(envelope, "msgpack"), {
       headers: contentHeaders("msgpack"),
     });
+  }
+
+  /** For what only saves work: over a closed bus it is not worth an error. */
+  private publishIfOpen(subject: string, envelope: Envelope): void {
+    try {
+      this.publish(subject, envelope);
+    } catch (error) {
+      if (!isRuntimeError(error) || error.code !== "UNAVAILABLE") throw error;
+    }
   }
 
   private nextId(): string {

@@ -23,7 +23,7 @@ import {
   StaleGenerationError,
   UnavailableError,
 } from "@murakkab/kit";
-import type { ActorHostCommand } from "@murakkab/protocol";
+import type { ActorHostBeat, ActorHostCommand } from "@murakkab/protocol";
 import {
   ACTIVATION_COUNT_MAX,
   ACTOR_HOST_BEAT_MS,
@@ -301,12 +301,17 @@ export class ActorHost implements ActivationOwner {
   }
 
   private beat(): void {
-    publishValue(this.components.messaging, subjects.actorHostBeat, {
+    const beat: ActorHostBeat = {
       host: this.hostId,
       types: this.isLeaving ? [] : [...this.types.keys()],
       activationCount: this.locals.size,
       isLeaving: this.isLeaving,
-    });
+    };
+    try {
+      publishValue(this.components.messaging, subjects.actorHostBeat, beat);
+    } catch (error) {
+      if (!isRuntimeError(error) || error.code !== "UNAVAILABLE") throw error; // the bus was closed
+    }
   }
 }
 
