@@ -49,7 +49,7 @@ export class ActorSystem implements ActorSystemPort {
   private readonly shared: ActivationComponents;
   private readonly spawned = new Map<Activation, { readonly subject: string; inlet: Inlet }>();
   private readonly spawnedSubjects = new Set<string>();
-  private host_: Promise<ActorHost> | null = null;
+  private hostStarted: Promise<ActorHost> | null = null;
 
   constructor(components: ActorSystemComponents, options: ActorSystemOptions = {}) {
     const log = components.log.child({ component: "actor" });
@@ -101,8 +101,8 @@ export class ActorSystem implements ActorSystemPort {
   async host(type: HostedType): Promise<Hosting> {
     const { state } = this.components;
     if (state === undefined) throw new InvalidArgumentError("hosting actors needs the state port");
-    this.host_ ??= this.startHost(state);
-    const host = await this.host_;
+    this.hostStarted ??= this.startHost(state);
+    const host = await this.hostStarted;
     host.add(type);
     return { stop: (options) => host.remove(type.type, options?.graceMs ?? 0) };
   }
@@ -139,12 +139,12 @@ export class ActorSystem implements ActorSystemPort {
 
   /** Of keyed actors. */
   async activationCount(): Promise<number> {
-    return (await this.host_)?.activationCount ?? 0;
+    return (await this.hostStarted)?.activationCount ?? 0;
   }
 
   async stop(options: { readonly graceMs?: number } = {}): Promise<void> {
     const graceMs = options.graceMs ?? 0;
-    const host = await this.host_;
+    const host = await this.hostStarted;
     await Promise.all([
       host?.stop(graceMs),
       ...[...this.spawned.keys()].map((activation) => activation.stop(graceMs)),

@@ -227,7 +227,7 @@ describe("loss of a host", () => {
     a.hang();
     const startedMs = world.clock.monotonicMs();
     const values = [1, 2, 3].map((n) => anna.ask("add", { ...ASK, messageId: `m${n}` }));
-    expect((await world.run(Promise.all(values))).sort()).toEqual([2, 3, 4]);
+    expect(new Set(await world.run(Promise.all(values)))).toEqual(new Set([2, 3, 4]));
     expect(world.clock.monotonicMs() - startedMs).toBeLessThan(LEASE_MS + 6_000);
     a.resume();
     await world.pass(2 * LEASE_MS);

@@ -176,7 +176,7 @@ export function messagingCompliance(testBus: () => TestBus): void {
       const [server, client] = [await connect(), await connect()];
       const got: string[] = [];
       const subscription = server.messaging.subscribe("b3.drain", (message) => {
-        got.push(text(message.data));
+        got.push(text(message.data) ?? "");
       });
       await server.messaging.flush();
       for (let n = 0; n < 50; n += 1) client.messaging.publish("b3.drain", bytes(String(n)));
