@@ -66,6 +66,8 @@ export interface ActivationComponents {
   readonly alarm: DeadlineAlarm;
   readonly letters: DeadLetters;
   readonly owner: ActivationOwner;
+  /** For messages without an id of the sender's own; null: their repeats are not looked for. */
+  readonly recentAnswers: AnswerWindow | null;
 }
 
 export interface ActivationSettings {
@@ -138,17 +140,17 @@ export class Activation implements HandlingOwner {
   accept(message: Incoming): void {
     const nowMs = this.clock.monotonicMs();
     if (this.state.kind === "stopping" || this.state.kind === "stopped") {
-      this.refuse(message, "stopped", this.notHandledError("is stopping"));
+      this.turnAway(message, "stopped", this.notHandledError("is stopping"));
       return;
     }
     const gate = this.shared.owner.gate(this, nowMs);
     if (gate === "closed") {
-      this.refuse(message, "lease-lost", this.notHandledError("has no lease in this process now"));
+      this.turnAway(message, "lease-lost", this.notHandledError("has no lease here now"));
       return;
     }
     this.lastUsedMs = nowMs;
     this.isWanted = true;
-    if (this.isRepeat(message, nowMs)) return;
+    if (this.windowFor(message)?.join(message) === true) return;
     const endsAtMs = nowMs + message.remainingMs;
     if (gate === "open" && this.isFree && this.queuedCount === 0) {
       message.admitted?.();
@@ -169,7 +171,7 @@ export class Activation implements HandlingOwner {
 
   /** Whether the ask `id` waits or is being handled here. */
   isWorkingOn(id: string): boolean {
-    if (this.inFlight?.has(id) === true || this.answers?.has(id) === true) return true;
+    if (this.inFlight?.has(id) === true) return true;
     return this.mailbox?.some((item) => item.message.id === id) ?? false;
   }
 
@@ -201,7 +203,7 @@ export class Activation implements HandlingOwner {
       const waiting = this.mailbox?.take();
       if (waiting === undefined) return;
       if (gate === "closed") {
-        this.bury(waiting, "lease-lost", this.notHandledError("has no lease in this process now"));
+        this.bury(waiting, "lease-lost", this.notHandledError("has no lease here now"));
       } else if (waiting.endsAtMs <= nowMs) {
         this.bury(waiting, "deadline", this.deadlineError()); // A3
       } else {
@@ -263,12 +265,11 @@ export class Activation implements HandlingOwner {
     return this.isRunning && this.inFlightCount < this.options.concurrency;
   }
 
-  private isRepeat(message: Incoming, nowMs: number): boolean {
-    if (this.options.answersKept === 0 || message.kind === "stream") return false;
-    this.answers ??= new AnswerWindow(this.options.answersKept);
-    if (this.answers.join(message)) return true;
-    this.answers.begin(message, nowMs);
-    return false;
+  private windowFor(message: Incoming): AnswerWindow | null {
+    if (message.kind === "stream") return null;
+    if (message.isNamed !== true) return this.shared.recentAnswers;
+    if (this.options.answersKept === 0) return null;
+    return (this.answers ??= new AnswerWindow(this.options.answersKept));
   }
 
   private enqueue(waiting: Waiting): void {
@@ -281,7 +282,7 @@ export class Activation implements HandlingOwner {
       const isIn = dropped !== undefined && this.mailbox.offer(waiting, offer);
       if (dropped !== undefined) this.bury(dropped, "dropped", this.fullError());
       if (!isIn) {
-        this.refuse(waiting.message, "mailbox-full", this.fullError());
+        this.bury(waiting, "mailbox-full", this.fullError());
         return;
       }
     }
@@ -455,24 +456,24 @@ export class Activation implements HandlingOwner {
   }
 
   private answer(message: Incoming, result: Result): void {
-    this.answers?.settle(message, result);
+    this.windowFor(message)?.settle(message, result, this.clock.monotonicMs());
     message.done(result);
   }
 
-  /** A message that was never admitted. */
-  private refuse(message: Incoming, reason: DeadLetterReason, error: Error): void {
-    this.bury({ message, arrivedAtMs: this.clock.monotonicMs(), endsAtMs: 0 }, reason, error);
+  /** Before anything else is done with the message: another activation may be handling it. */
+  private turnAway(message: Incoming, reason: DeadLetterReason, error: Error): void {
+    this.countDead(message, reason, 0);
+    message.done({ error });
   }
 
   private bury({ message, arrivedAtMs }: Waiting, reason: DeadLetterReason, error: Error): void {
-    this.shared.letters.add({
-      reason,
-      address: this.address,
-      kind: message.kind,
-      messageId: message.id,
-      ageMs: this.clock.monotonicMs() - arrivedAtMs,
-    });
+    this.countDead(message, reason, this.clock.monotonicMs() - arrivedAtMs);
     this.answer(message, { error });
+  }
+
+  private countDead(message: Incoming, reason: DeadLetterReason, ageMs: number): void {
+    const { kind, id: messageId } = message;
+    this.shared.letters.add({ reason, address: this.address, kind, messageId, ageMs });
   }
 
   private fullError(): MailboxFullError {

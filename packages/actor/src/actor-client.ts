@@ -89,6 +89,7 @@ export class ActorClient {
       id,
       remainingMs: deadlineMs,
       ...(options.priority === undefined ? {} : { priority: options.priority }),
+      ...(options.messageId === undefined ? {} : { isNamed: true }),
       payload: message,
     };
     if (signal === undefined) return this.send(address, envelope, options);
@@ -319,6 +320,7 @@ export class ActorClient {
       kind: "tell",
       id: options.messageId ?? this.nextId(),
       ...(options.priority === undefined ? {} : { priority: options.priority }),
+      isNamed: true, // it is repeated when the answer to it does not come
       payload: message,
     } as const satisfies Envelope;
   }

@@ -35,6 +35,7 @@ import { Activation } from "./activation.ts";
 import type { ActorAddress, HostedType } from "./actor.ts";
 import type { ResolvedOptions } from "./actor-options.ts";
 import { resolveOptions } from "./actor-options.ts";
+import { AnswerWindow } from "./answer-window.ts";
 import { IdleWheel } from "./idle-wheel.ts";
 import { Inlet } from "./inlet.ts";
 import type { Directive, Failure } from "./lifecycle.ts";
@@ -42,7 +43,7 @@ import type { PlacementStore } from "./placement-store.ts";
 import { ProcessLease } from "./process-lease.ts";
 import { StateFence } from "./state-fence.ts";
 
-export interface ActorHostComponents extends Omit<ActivationComponents, "owner"> {
+export interface ActorHostComponents extends Omit<ActivationComponents, "owner" | "recentAnswers"> {
   readonly messaging: Messaging;
   readonly hosts: KeyValue;
   readonly placements: PlacementStore;
@@ -71,6 +72,8 @@ interface Local {
   waiters: ((error: unknown) => void)[] | null;
 }
 
+/** A tenth of a second and more at the greatest rate that one process reaches. */
+const RECENT_ANSWERS_MAX = 4_096;
 const IDLE_MS_DEFAULT = 5 * 60_000;
 /** Placements read at the same time after the lease was away. */
 const CONFIRM_CONCURRENCY = 64;
@@ -103,6 +106,7 @@ export class ActorHost implements ActivationOwner {
       alarm: components.alarm,
       letters: components.letters,
       owner: this,
+      recentAnswers: new AnswerWindow(RECENT_ANSWERS_MAX),
     };
     this.wheel = new IdleWheel(this.clock, (local, nowMs) => this.look(local, nowMs));
     this.lease = new ProcessLease(

@@ -66,7 +66,7 @@ export class ActorSystem implements ActorSystemPort {
       fenceFor: () => null,
     };
     const alarm = new DeadlineAlarm(clock);
-    this.shared = { clock, log, alarm, letters: this.letters, owner };
+    this.shared = { clock, log, alarm, letters: this.letters, owner, recentAnswers: null };
   }
 
   /**

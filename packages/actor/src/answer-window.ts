@@ -1,5 +1,11 @@
 /**
- * The last answers of one activation, so that a repeated message is handled once.
+ * The last answers, so that a repeated message is handled once.
+ *
+ * Each activation has one for messages with an id of the sender's own. All activations of a host
+ * share another one for those without: their senders repeat only what was not handled, so it
+ * needs to span no more than messages that cross each other on the way. (Kept per activation for
+ * seconds, such answers were most of the heap of a busy process, and its collections its slowest
+ * answers.)
  *
  * Invariants:
  *   W1. A message whose id is in the window is not handled again: its sender gets the answer of the
@@ -7,20 +13,22 @@
  *   W2. At most `keptCount` answers are kept, none longer than `keptMs` after the last sweep.
  *   W3. A retryable error is not kept: the repeat is there to try again.
  *
- * The window dies with the activation. Whoever needs "once" across a move keeps the ids that it
- * has seen in its own state, where they are saved together with their effect.
+ * A window dies with its activation. Whoever needs "once" across a move keeps the ids that it has
+ * seen in its own state, where they are saved together with their effect.
  */
 import { isRuntimeError } from "@murakkab/kit";
 import type { Incoming, Result } from "./incoming.ts";
 
 interface Kept {
   readonly atMs: number;
-  result: Result | null;
-  waiters: Incoming[] | null;
+  readonly result: Result;
 }
 
 export class AnswerWindow {
   private readonly keptCount: number;
+  /** Being worked on, with the repeats that wait for it. The mailboxes bound how many. */
+  private readonly pending = new Map<string, Incoming[] | null>();
+  /** Oldest first. */
   private readonly kept = new Map<string, Kept>();
 
   constructor(keptCount: number) {
@@ -30,43 +38,46 @@ export class AnswerWindow {
   /** True when this is a repeat: it has been, or will be, answered (W1). */
   join(message: Incoming): boolean {
     const found = this.kept.get(message.id);
-    if (found === undefined) return false;
+    if (found !== undefined) {
+      message.admitted?.();
+      message.done(found.result);
+      return true;
+    }
+    const waiters = this.pending.get(message.id);
+    if (waiters === undefined) {
+      this.pending.set(message.id, null);
+      return false;
+    }
     message.admitted?.();
-    if (found.result !== null) message.done(found.result);
-    else (found.waiters ??= []).push(message);
+    if (waiters === null) this.pending.set(message.id, [message]);
+    else waiters.push(message);
     return true;
   }
 
-  has(id: string): boolean {
-    return this.kept.get(id)?.result === null;
-  }
-
-  begin(message: Incoming, nowMs: number): void {
-    this.kept.set(message.id, { atMs: nowMs, result: null, waiters: null });
-    if (this.kept.size <= this.keptCount) return;
-    for (const [id, { result }] of this.kept) {
-      // What is still being worked on stays: the mailbox bounds how much that is.
-      if (result === null) continue;
-      this.kept.delete(id);
-      return;
-    }
-  }
-
-  settle(message: Incoming, result: Result): void {
-    const found = this.kept.get(message.id);
-    if (found === undefined) return;
-    const { waiters } = found;
-    if (isRuntimeError(result.error) && result.error.isRetryable) this.kept.delete(message.id); // W3
-    found.result = result;
-    found.waiters = null;
+  settle(message: Incoming, result: Result, nowMs: number): void {
+    const waiters = this.pending.get(message.id);
+    if (waiters === undefined) return;
+    this.pending.delete(message.id);
+    if (!isRuntimeError(result.error) || !result.error.isRetryable)
+      this.keep(message.id, { atMs: nowMs, result }); // W3
     for (const waiter of waiters ?? []) waiter.done(result);
   }
 
   /** Forgets what is older than `keptMs`. True when nothing is left. */
   sweep(nowMs: number, keptMs: number): boolean {
-    for (const [id, { atMs, result }] of this.kept) {
-      if (result !== null && nowMs - atMs >= keptMs) this.kept.delete(id);
+    for (const [id, { atMs }] of this.kept) {
+      if (nowMs - atMs < keptMs) break;
+      this.kept.delete(id);
     }
-    return this.kept.size === 0;
+    return this.kept.size === 0 && this.pending.size === 0;
+  }
+
+  private keep(id: string, answer: Kept): void {
+    this.kept.set(id, answer);
+    if (this.kept.size <= this.keptCount) return;
+    for (const oldest of this.kept.keys()) {
+      this.kept.delete(oldest);
+      return;
+    }
   }
 }

@@ -13,6 +13,8 @@ export interface Incoming {
   /** Milliseconds until the sender gives up; Infinity for a tell. */
   readonly remainingMs: number;
   readonly priority?: Priority | undefined;
+  /** The id is the sender's own: the answer is kept for repeats that may come much later. */
+  readonly isNamed?: boolean | undefined;
   /** Called at most once, before `done`: the message waits or is being handled. */
   admitted?(): void;
   /** Called exactly once (A1). For a stream: after its last item. */

@@ -168,6 +168,10 @@ class IncomingAsk implements Incoming {
     return this.envelope.priority;
   }
 
+  get isNamed() {
+    return this.envelope.isNamed;
+  }
+
   done(result: Result): void {
     this.inlet.answer(this.message, result);
   }
@@ -180,6 +184,7 @@ class IncomingTell implements Incoming {
   readonly payload: unknown;
   readonly remainingMs = Number.POSITIVE_INFINITY;
   readonly priority: Incoming["priority"];
+  readonly isNamed: boolean | undefined;
   private readonly inlet: Inlet;
   private readonly message: BusMessage;
   private isAnswered = false;
@@ -190,6 +195,7 @@ class IncomingTell implements Incoming {
     this.id = envelope.id;
     this.payload = envelope.payload;
     this.priority = envelope.priority;
+    this.isNamed = envelope.isNamed;
   }
 
   admitted(): void {

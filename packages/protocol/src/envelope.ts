@@ -18,6 +18,8 @@ export const envelopeSchema = z.discriminatedUnion("kind", [
     id: z.string(),
     remainingMs: z.number().nonnegative(),
     priority: prioritySchema,
+    /** The id is the sender's own: repeats may come long after the answer. */
+    isNamed: z.boolean().exactOptional(),
     payload: z.unknown(),
   }),
   /** With a reply subject it is answered once it waits in the mailbox, before it is handled. */
@@ -25,6 +27,7 @@ export const envelopeSchema = z.discriminatedUnion("kind", [
     kind: z.literal("tell"),
     id: z.string(),
     priority: prioritySchema,
+    isNamed: z.boolean().exactOptional(),
     payload: z.unknown(),
   }),
   z.object({
@@ -55,13 +58,14 @@ export function readEnvelope(value: unknown): Envelope {
 
 function isAsk(value: unknown): value is Extract<Envelope, { kind: "ask" }> {
   if (value === null || typeof value !== "object") return false;
-  const ask = value as { kind?: unknown; id?: unknown; remainingMs?: unknown; priority?: unknown };
+  const ask = value as Partial<Record<keyof Extract<Envelope, { kind: "ask" }>, unknown>>;
   return (
     ask.kind === "ask" &&
     typeof ask.id === "string" &&
     typeof ask.remainingMs === "number" &&
     ask.remainingMs >= 0 &&
     ask.priority === undefined &&
+    ask.isNamed === undefined &&
     "payload" in ask
   );
 }
