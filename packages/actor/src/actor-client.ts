@@ -38,12 +38,10 @@ import { addressText } from "./actor.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { WireAnswer } from "./inlet.ts";
 import { valueOf } from "./inlet.ts";
-import { KeyedAsk } from "./keyed-ask.ts";
+import { KeyedAsk, REPLY_SLACK_MS } from "./keyed-ask.ts";
 
 /** Items that a stream's sender may be ahead of its reader. */
 const STREAM_CREDIT = 64;
-/** Beyond the message's own deadline, so that the receiver's answer to it still arrives, ms. */
-export const REPLY_SLACK_MS = 250;
 /** How long a tell to a keyed actor is tried by default, ms: a lease and some. */
 const TELL_DEADLINE_MS_DEFAULT = 15_000;
 /** One try of a tell, or of a request to the directory, ms. */
@@ -165,6 +163,7 @@ export class ActorClient {
           isRuntimeError(error) && (error.code === "NO_RESPONDERS" || isNotHandled(error));
         if (address.isKeyed !== true || hasItem || !isUntouched) throw error;
         await this.beforeRepeat(address, error, { tries, remainingMs: deadline.remainingMs() });
+        if (options.signal?.aborted) throw options.signal.reason ?? error;
       }
     }
   }
@@ -238,7 +237,8 @@ export class ActorClient {
   private send(address: ActorAddress, envelope: AskEnvelope, options: AskOptions) {
     if (address.isKeyed !== true) return this.sendOnce(address, envelope, options);
     const isIdempotent = options.messageId !== undefined;
-    return new KeyedAsk(this, { address, envelope, isIdempotent, giveUp: options.giveUp }).run();
+    const { signal, giveUp } = options;
+    return new KeyedAsk(this, { address, envelope, isIdempotent, signal, giveUp }).run();
   }
 
   private async sendOnce(address: ActorAddress, envelope: AskEnvelope, { giveUp }: AskOptions) {

@@ -17,7 +17,7 @@
 import type { KeyValue, Messaging, State, Subscription } from "@murakkab/bus";
 import { call, serve } from "@murakkab/bus";
 import type { Clock, Deadline, Logger, Random } from "@murakkab/kit";
-import { deadlineAfter, isRuntimeError, UnavailableError } from "@murakkab/kit";
+import { deadlineAfter, isRuntimeError, OverloadedError, UnavailableError } from "@murakkab/kit";
 import type { ActorActivated } from "@murakkab/protocol";
 import {
   ACTOR_LEASE_MS,
@@ -56,6 +56,8 @@ export interface ActorDirectoryOptions {
 const HOST_TRIES_MAX = 8;
 /** A host that loads a state from a slow store may take a while; the request is repeated then. */
 const COMMAND_TIMEOUT_MS = 2_000;
+/** Activations under way: a few seconds' worth of the store's writes. More are told to come again. */
+const UNDER_WAY_MAX = 10_000;
 const QUEUE_GROUP = "actor-directory";
 
 interface Stores {
@@ -135,6 +137,10 @@ export class ActorDirectory {
     const key = keyOf(address);
     const found = this.underWay.get(key);
     if (found !== undefined) return found; // D3
+    if (this.underWay.size >= UNDER_WAY_MAX) {
+      const error = new OverloadedError(`${UNDER_WAY_MAX} actors are being activated`);
+      return Promise.reject(error);
+    }
     const result = this.place(address, deadlineAfter(this.components.clock, remainingMs)).finally(
       () => this.underWay.delete(key),
     );

@@ -10,7 +10,7 @@
  */
 import { call, type Messaging } from "@murakkab/bus";
 import type { AbortSignalLike, Clock, Deadline } from "@murakkab/kit";
-import { deadlineAfter, isRuntimeError, UnavailableError } from "@murakkab/kit";
+import { CancelledError, deadlineAfter, isRuntimeError, UnavailableError } from "@murakkab/kit";
 import type { ActorActivated, Envelope } from "@murakkab/protocol";
 import { ACTOR_SILENCE_MS, subjects } from "@murakkab/protocol";
 import { isNotHandled } from "./activation.ts";
@@ -19,8 +19,8 @@ import { addressText } from "./actor.ts";
 
 /** An actor that runs answers a probe within this, ms: probes do not wait in the mailbox. */
 const PROBE_TIMEOUT_MS = 1_000;
-/** As in actor-client.ts. */
-const REPLY_SLACK_MS = 250;
+/** Beyond the message's own deadline, so that the receiver's answer to it still arrives, ms. */
+export const REPLY_SLACK_MS = 250;
 
 /** What it needs of the client. */
 export interface KeyedAskClient {
@@ -40,6 +40,8 @@ export interface KeyedAskSettings {
   readonly address: ActorAddress;
   readonly envelope: Extract<Envelope, { kind: "ask" }>;
   readonly isIdempotent: boolean;
+  /** The receiver is told of it by the client; here it ends the repeats. */
+  readonly signal: AbortSignalLike | undefined;
   readonly giveUp: AbortSignalLike | undefined;
 }
 
@@ -108,6 +110,10 @@ export class KeyedAsk {
       this.fail(error);
       return;
     }
+    if (this.isUnwanted) {
+      this.fail(this.cancelledError(error));
+      return;
+    }
     this.isBusy = true;
     void this.sendAgain(error);
   }
@@ -130,7 +136,19 @@ export class KeyedAsk {
       return;
     }
     this.isBusy = false;
-    if (!this.isDone) this.send();
+    if (this.isDone) return;
+    if (this.isUnwanted) this.fail(this.cancelledError(error));
+    else this.send();
+  }
+
+  private get isUnwanted(): boolean {
+    const { signal, giveUp } = this.settings;
+    return signal?.aborted === true || giveUp?.aborted === true;
+  }
+
+  private cancelledError(cause: unknown): CancelledError {
+    const { id } = this.settings.envelope;
+    return new CancelledError(`request ${id} was cancelled before an actor took it`, { cause });
   }
 
   private async probe(): Promise<void> {
