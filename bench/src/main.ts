@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { runBusBench } from "@murakkab/bus/bench";
 import { describeError, InvalidArgumentError } from "@murakkab/kit";
+import { actorsBench } from "./actors.ts";
 import { dagBench } from "./dag.ts";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   },
   "video-qa": videoQaBench,
   footprint: footprintBench,
+  actors: actorsBench,
   recovery: recoveryBench,
 };
 

@@ -100,6 +100,7 @@ const PROGRAMS = {
 /** What each command needs. The demo plans with the optional ones that are there. */
 export const NEEDS = {
   none: { required: [], optional: [] },
+  natsServer: { required: ["nats-server"], optional: [] },
   demo: {
     required: ["nats-server", "ffmpeg"],
     optional: ["tesseract", "pocketsphinx_continuous"],

@@ -1,123 +1,221 @@
 /**
- * One live activation: its mailbox, what it has in flight, and its supervisor.
+ * One live activation: its mailbox, what it has in flight, its state, and its supervisor.
  *
- * Owns:      admission, order and concurrency of handling, deadlines, cancellation, restarts.
- * Does not:  know the wire: who sends a message gives callbacks for its answer.
+ * Owns:      admission, order and concurrency of handling, deadlines, cancellation, restarts, and
+ *            when its state is loaded and saved.
+ * Does not:  know the wire (inlet.ts), or whether this process may act for the address: it asks.
  *
  * Invariants:
  *   A1. Every admitted message is answered exactly once, also when the actor stops or restarts.
  *   A2. At most `concurrency` messages are handled at a time.
  *   A3. A message whose deadline passed while it waited is not handled.
+ *   A4. Nothing is handled, and no value answered, while the owner's gate is not open.
+ *   A5. An activation whose save failed handles nothing more and answers no value: what it has in
+ *       memory may be ahead of what is stored.
+ *
+ * A process may hold very many of these: what an idle one does not need is made when needed.
  */
-import type { Cancel, Clock, Deadline, Logger } from "@murakkab/kit";
+import type { Clock, Logger } from "@murakkab/kit";
 import {
-  AbortSource,
   CancelledError,
   DeadlineExceededError,
-  deadlineAfter,
+  InvalidArgumentError,
   isRuntimeError,
   MailboxFullError,
   UnavailableError,
 } from "@murakkab/kit";
-import type { ActorAddress, ActorOptions, Behaviour, MessageContext } from "./actor.ts";
-import type { LifecycleEffect, LifecycleEvent, LifecycleState } from "./lifecycle.ts";
-import { INITIAL_STATE, stepLifecycle } from "./lifecycle.ts";
+import type { ActorAddress, Behaviour } from "./actor.ts";
+import { addressText } from "./actor.ts";
+import type { ResolvedOptions } from "./actor-options.ts";
+import { AnswerWindow } from "./answer-window.ts";
+import type { DeadLetterReason, DeadLetters } from "./dead-letters.ts";
+import type { DeadlineAlarm } from "./deadline-alarm.ts";
+import type { HandlingOwner } from "./handling.ts";
+import { Handling } from "./handling.ts";
+import type { Incoming, Result } from "./incoming.ts";
+import type {
+  Directive,
+  Failure,
+  LifecycleEffect,
+  LifecycleEvent,
+  LifecycleState,
+} from "./lifecycle.ts";
+import { INITIAL_STATE, isExhausted, stepLifecycle } from "./lifecycle.ts";
 import { Mailbox } from "./mailbox.ts";
+import type { StateFence } from "./state-fence.ts";
 
-export interface Incoming {
-  readonly id: string;
-  readonly kind: "ask" | "tell" | "stream";
-  readonly payload: unknown;
-  /** Milliseconds until the sender gives up; Infinity for a tell. */
-  readonly remainingMs: number;
-  /** Called exactly once (A1). For a stream: after its last item. */
-  readonly done: (result: { readonly value?: unknown; readonly error?: unknown }) => void;
-  /** For a stream: resolves when the item may be followed by the next one. */
-  readonly item?: (value: unknown) => Promise<void>;
+/** `wait`: the right to act is being confirmed. `closed`: there is none now. */
+export type Gate = "open" | "wait" | "closed";
+
+/** Who made the activation; one object for all activations of a process. */
+export interface ActivationOwner {
+  gate(activation: Activation, nowMs: number): Gate;
+  /** It handles messages now; also after a restart. */
+  onStarted(activation: Activation): void;
+  /** Its address is free again. `error`: why, when it ended before its time. */
+  onReleased(activation: Activation, error: unknown): void;
+  /** The parent's word, when the actor's own supervisor escalates. */
+  supervise(failure: Failure): Directive;
+  /** For a durable behaviour; null where there is no store. */
+  fenceFor(activation: Activation): StateFence | null;
+}
+
+export interface ActivationComponents {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly alarm: DeadlineAlarm;
+  readonly letters: DeadLetters;
+  readonly owner: ActivationOwner;
+  /** For messages without an id of the sender's own; null: their repeats are not looked for. */
+  readonly recentAnswers: AnswerWindow | null;
+}
+
+export interface ActivationSettings {
+  readonly address: ActorAddress;
+  readonly make: (address: ActorAddress) => Behaviour;
+  readonly options: ResolvedOptions;
+  readonly generation: number;
 }
 
 interface Waiting {
   readonly message: Incoming;
-  readonly deadline: Deadline;
+  readonly arrivedAtMs: number;
+  readonly endsAtMs: number;
 }
 
-interface InFlight {
-  readonly source: AbortSource;
-  readonly finish: (result: { readonly value?: unknown; readonly error?: unknown }) => void;
-}
-
-const DEFAULTS = {
-  mailboxCapacity: 1_024,
-  concurrency: 1,
-  restartsMax: 3,
-  restartWindowMs: 60_000,
-};
-
-export class Activation {
+export class Activation implements HandlingOwner {
   readonly address: ActorAddress;
-  private readonly options: ActorOptions & typeof DEFAULTS;
-  private readonly make: () => Behaviour;
-  private readonly clock: Clock;
-  private readonly log: Logger;
-  private readonly onReleased: () => void;
-  private readonly mailbox: Mailbox<Waiting>;
-  private readonly inFlight = new Map<string, InFlight>();
-  private behaviour: Behaviour | null = null;
+  readonly generation: number;
+  /** Of the owner's lease under which the right to act was last confirmed. */
+  confirmedEpoch = 0;
+  lastUsedMs: number;
+  private readonly shared: ActivationComponents;
+  private readonly options: ResolvedOptions;
+  private readonly make: ActivationSettings["make"];
   private state: LifecycleState = INITIAL_STATE;
-  private readonly stopWaiters: (() => void)[] = [];
+  private behaviour: Behaviour | null = null;
+  private fence: StateFence | null = null;
+  private mailbox: Mailbox<Waiting> | null = null;
+  private inFlight: Map<string, Handling> | null = null;
+  private answers: AnswerWindow | null = null;
+  private stopWaiters: (() => void)[] | null = null;
+  private endError: unknown = undefined;
+  private isSaving = false;
+  private isWanted = false;
 
-  constructor(
-    components: { readonly clock: Clock; readonly log: Logger },
-    settings: {
-      readonly address: ActorAddress;
-      readonly make: () => Behaviour;
-      readonly options: ActorOptions;
-      readonly onReleased: () => void;
-    },
-  ) {
-    this.clock = components.clock;
-    this.log = components.log;
+  constructor(components: ActivationComponents, settings: ActivationSettings) {
+    this.shared = components;
     this.address = settings.address;
+    this.generation = settings.generation;
     this.make = settings.make;
-    this.options = { ...DEFAULTS, ...settings.options };
-    this.onReleased = settings.onReleased;
-    this.mailbox = new Mailbox(this.options.mailboxCapacity);
-    this.apply([{ kind: "start" }]);
+    this.options = settings.options;
+    this.lastUsedMs = components.clock.monotonicMs();
+  }
+
+  /** Apart from the constructor, so that the owner knows the activation before anything happens. */
+  begin(): void {
+    void this.startBehaviour();
+  }
+
+  get clock(): Clock {
+    return this.shared.clock;
   }
 
   get queuedCount(): number {
-    return this.mailbox.count;
+    return this.mailbox?.count ?? 0;
   }
 
   get inFlightCount(): number {
-    return this.inFlight.size;
+    return this.inFlight?.size ?? 0;
+  }
+
+  get isStopped(): boolean {
+    return this.state.kind === "stopped";
+  }
+
+  get isRunning(): boolean {
+    return this.state.kind === "running";
   }
 
   accept(message: Incoming): void {
+    const nowMs = this.clock.monotonicMs();
     if (this.state.kind === "stopping" || this.state.kind === "stopped") {
-      message.done({ error: new UnavailableError(`actor ${this.name} is stopping`) });
+      this.turnAway(message, "stopped", this.notHandledError("is stopping"));
       return;
     }
-    const waiting = { message, deadline: deadlineAfter(this.clock, message.remainingMs) };
-    if (!this.mailbox.offer(waiting)) {
-      const capacity = this.options.mailboxCapacity;
-      message.done({
-        error: new MailboxFullError(
-          `mailbox of actor ${this.name} is full with ${capacity} messages, try again later`,
-          { retryAfterMs: 100 },
-        ),
-      });
+    const gate = this.shared.owner.gate(this, nowMs);
+    if (gate === "closed") {
+      this.turnAway(message, "lease-lost", this.notHandledError("has no lease here now"));
       return;
     }
+    this.lastUsedMs = nowMs;
+    this.isWanted = true;
+    if (this.windowFor(message)?.join(message) === true) return;
+    const endsAtMs = nowMs + message.remainingMs;
+    if (gate === "open" && this.isFree && this.queuedCount === 0) {
+      message.admitted?.();
+      void this.handle(message, endsAtMs);
+      return;
+    }
+    this.enqueue({ message, arrivedAtMs: nowMs, endsAtMs });
     this.pump();
   }
 
   /** The sender gave up: a waiting message is taken out, one in flight is aborted. */
   cancel(id: string): void {
     const error = new CancelledError(`request ${id} to actor ${this.name} was cancelled`);
-    const waiting = this.mailbox.remove((item) => item.message.id === id);
-    if (waiting === undefined) this.inFlight.get(id)?.source.abort(error);
-    else waiting.message.done({ error });
+    const waiting = this.mailbox?.remove((item) => item.message.id === id);
+    if (waiting === undefined) this.inFlight?.get(id)?.abort(error);
+    else this.answer(waiting.message, { error });
+  }
+
+  /** Whether the ask `id` waits or is being handled here. */
+  isWorkingOn(id: string): boolean {
+    if (this.inFlight?.has(id) === true) return true;
+    return this.mailbox?.some((item) => item.message.id === id) ?? false;
+  }
+
+  /** Looks after what is kept for repeats; saves and lets go after `idleMs` without a message. */
+  sweep(nowMs: number, idleMs: number): void {
+    if (this.answers?.sweep(nowMs, this.options.answersKeptMs) === true) this.answers = null;
+    if (this.inFlightCount > 0 || this.queuedCount > 0) return;
+    this.mailbox = null;
+    this.inFlight = null;
+    if (nowMs - this.lastUsedMs >= idleMs) this.passivate();
+  }
+
+  passivate(): void {
+    if (this.inFlightCount === 0 && this.queuedCount === 0) this.feed({ kind: "idled" });
+  }
+
+  /** Keeps one that is being passivated. */
+  touch(): void {
+    this.lastUsedMs = this.clock.monotonicMs();
+    this.isWanted = true;
+  }
+
+  /** The gate may have opened or closed. */
+  pump(): void {
+    while (this.isFree && this.queuedCount > 0) {
+      const nowMs = this.clock.monotonicMs();
+      const gate = this.shared.owner.gate(this, nowMs);
+      if (gate === "wait") return; // A4
+      const waiting = this.mailbox?.take();
+      if (waiting === undefined) return;
+      if (gate === "closed") {
+        this.bury(waiting, "lease-lost", this.notHandledError("has no lease here now"));
+      } else if (waiting.endsAtMs <= nowMs) {
+        this.bury(waiting, "deadline", this.deadlineError()); // A3
+      } else {
+        void this.handle(waiting.message, waiting.endsAtMs);
+      }
+    }
+  }
+
+  /** Ends it at once, unsaved: it may not act for its address any more (L4). */
+  abandon(error: unknown): void {
+    this.endError ??= error;
+    this.feed({ kind: "abandoned", error });
   }
 
   stop(graceMs: number): Promise<void> {
@@ -126,7 +224,7 @@ export class Activation {
       const cancelTimer = this.clock.after(graceMs, () => {
         this.abortInFlight(new UnavailableError(`actor ${this.name} is stopping`));
       });
-      this.stopWaiters.push(() => {
+      (this.stopWaiters ??= []).push(() => {
         cancelTimer();
         resolve();
       });
@@ -134,138 +232,271 @@ export class Activation {
     });
   }
 
+  async save(): Promise<void> {
+    const { fence, behaviour } = this;
+    if (fence === null || behaviour?.dehydrate === undefined) {
+      throw new InvalidArgumentError(`actor ${this.name} is not durable: it cannot be saved`);
+    }
+    try {
+      await fence.save(() => behaviour.dehydrate?.());
+    } catch (error) {
+      this.abandon(error); // A5
+      throw error;
+    }
+  }
+
+  settle(handling: Handling, result: Result): void {
+    this.shared.alarm.delete(handling);
+    this.inFlight?.delete(handling.message.id);
+    const isOpen = this.shared.owner.gate(this, this.clock.monotonicMs()) === "open";
+    const answer = isOpen || result.error !== undefined ? result : { error: this.lapsedError() }; // A4
+    this.answer(handling.message, answer);
+  }
+
+  deadlineError(): DeadlineExceededError {
+    return new DeadlineExceededError(`the deadline of a request to actor ${this.name} passed`);
+  }
+
   private get name(): string {
-    return `${this.address.type}/${this.address.key}`;
+    return addressText(this.address);
+  }
+
+  private get isFree(): boolean {
+    return this.isRunning && this.inFlightCount < this.options.concurrency;
+  }
+
+  private windowFor(message: Incoming): AnswerWindow | null {
+    if (message.kind === "stream") return null;
+    if (message.isNamed !== true) return this.shared.recentAnswers;
+    if (this.options.answersKept === 0) return null;
+    return (this.answers ??= new AnswerWindow(this.options.answersKept));
+  }
+
+  private enqueue(waiting: Waiting): void {
+    const { mailboxCapacity, overflow } = this.options;
+    this.mailbox ??= new Mailbox(mailboxCapacity);
+    const { priority } = waiting.message;
+    const offer = { priority, nowMs: waiting.arrivedAtMs };
+    if (!this.mailbox.offer(waiting, offer)) {
+      const dropped = overflow === "drop-oldest" ? this.mailbox.evict(priority) : undefined;
+      const isIn = dropped !== undefined && this.mailbox.offer(waiting, offer);
+      if (dropped !== undefined) this.bury(dropped, "dropped", this.fullError());
+      if (!isIn) {
+        this.bury(waiting, "mailbox-full", this.fullError());
+        return;
+      }
+    }
+    waiting.message.admitted?.();
   }
 
   private feed(event: LifecycleEvent): void {
     const step = stepLifecycle(this.state, event, this.clock.monotonicMs(), this.options);
     this.state = step.state;
-    this.apply(step.effects);
+    for (const effect of step.effects) this.apply(effect);
   }
 
-  private apply(effects: readonly LifecycleEffect[]): void {
-    for (const effect of effects) {
-      if (effect.kind === "start") void this.startBehaviour();
-      else if (effect.kind === "pump") this.pump();
-      else if (effect.kind === "drain") this.drain();
-      else if (effect.kind === "abort-in-flight") this.abortInFlight(effect.error);
-      else if (effect.kind === "release") void this.release();
-      else this.options.onEscalate?.(effect.error);
-    }
-  }
-
-  private async startBehaviour(): Promise<void> {
-    const behaviour = this.make();
-    this.behaviour = behaviour;
-    try {
-      await behaviour.start?.();
-      this.feed({ kind: "started" });
-    } catch (error) {
-      this.reportDefect(error);
+  private crash(error: unknown): void {
+    this.shared.log.error(
+      { event: "actor.crashed", actor: this.name, err: error },
+      "actor crashed",
+    );
+    if (isExhausted(this.state, this.clock.monotonicMs(), this.options)) {
+      const failure = { address: this.address, error };
+      const own = this.options.supervise?.(failure) ?? "escalate";
+      const directive = own === "escalate" ? this.shared.owner.supervise(failure) : own;
+      if (directive !== "restart") this.endError ??= error;
+      this.feed({ kind: "crashed", error, directive });
+    } else {
       this.feed({ kind: "crashed", error });
     }
   }
 
-  private pump(): void {
-    while (this.state.kind === "running" && this.inFlight.size < this.options.concurrency) {
-      const waiting = this.mailbox.take();
-      if (waiting === undefined) return;
-      if (waiting.deadline.remainingMs() <= 0) {
-        waiting.message.done({ error: this.deadlineError() }); // A3
-      } else {
-        void this.handle(waiting);
-      }
-    }
+  private apply(effect: LifecycleEffect): void {
+    if (effect.kind === "start") this.startLater(effect.afterMs);
+    else if (effect.kind === "pump") this.pump();
+    else if (effect.kind === "drain") this.drain();
+    else if (effect.kind === "save") void this.saveIdle();
+    else if (effect.kind === "abort-in-flight") this.abortInFlight(effect.error);
+    else if (effect.kind === "release") void this.release();
+    else this.options.onEscalate?.(effect.error);
   }
 
-  private async handle({ message, deadline }: Waiting): Promise<void> {
-    const source = new AbortSource();
-    let isDone = false;
-    let cancelDeadline: Cancel = () => undefined;
-    const finish: InFlight["finish"] = (result) => {
-      if (isDone) return; // A1
-      isDone = true;
-      cancelDeadline();
-      this.inFlight.delete(message.id);
-      message.done(result);
-    };
-    this.inFlight.set(message.id, { source, finish });
-    if (message.remainingMs !== Number.POSITIVE_INFINITY) {
-      cancelDeadline = this.clock.after(deadline.remainingMs(), () => {
-        source.abort(this.deadlineError());
-      });
-    }
-    const context: MessageContext = {
-      self: this.address,
-      signal: source.signal,
-      remainingMs: () => deadline.remainingMs(),
-    };
+  private startLater(afterMs: number): void {
+    if (afterMs > 0) this.clock.after(afterMs, () => void this.startBehaviour());
+    else void this.startBehaviour();
+  }
+
+  private async startBehaviour(): Promise<void> {
+    if (this.state.kind !== "starting") return; // stopped during the pause
     try {
-      finish({ value: await this.run(message, context) });
+      const behaviour = this.make(this.address);
+      this.behaviour = behaviour;
+      if (behaviour.dehydrate !== undefined && !(await this.restore(behaviour))) return;
+      await behaviour.start?.();
     } catch (error) {
-      const isAbort = source.signal.aborted && error === source.signal.reason;
-      finish({ error });
-      if (!isRuntimeError(error) && !isAbort) {
-        this.reportDefect(error);
-        this.feed({ kind: "crashed", error });
-      }
+      this.crash(error);
+      return;
     }
-    if (this.state.kind === "stopping") this.drain();
-    this.pump();
+    this.feed({ kind: "started" });
+    if (this.isRunning) this.shared.owner.onStarted(this);
   }
 
-  private async run(message: Incoming, context: MessageContext): Promise<unknown> {
-    const behaviour = this.behaviour;
+  /** False: it has no right to its state, or the store is away; it was ended. */
+  private async restore(behaviour: Behaviour): Promise<boolean> {
+    this.fence ??= this.shared.owner.fenceFor(this);
+    if (this.fence === null) return true;
+    let stored: Awaited<ReturnType<StateFence["load"]>>;
+    try {
+      stored = await this.fence.load();
+    } catch (error) {
+      this.abandon(error);
+      return false;
+    }
+    if (stored !== null) await behaviour.rehydrate?.(stored.state, stored.version);
+    return true;
+  }
+
+  private async handle(message: Incoming, endsAtMs: number): Promise<void> {
+    const handling = new Handling(this, message, endsAtMs);
+    this.inFlight ??= new Map();
+    this.inFlight.set(message.id, handling);
+    if (endsAtMs !== Number.POSITIVE_INFINITY) this.shared.alarm.add(handling);
+    try {
+      handling.finish({ value: await this.run(message, handling) });
+    } catch (error) {
+      handling.finish({ error });
+      const isAbort = handling.isAborted && error === handling.abortReason;
+      if (!isRuntimeError(error) && !isAbort) this.crash(error);
+    }
+    this.lastUsedMs = this.clock.monotonicMs();
+    if (this.state.kind === "stopping") this.drain();
+    else this.pump();
+  }
+
+  private run(message: Incoming, handling: Handling): Promise<unknown> {
+    const { behaviour } = this;
     if (behaviour === null) throw new UnavailableError(`actor ${this.name} is not started`);
-    if (message.kind !== "stream") return behaviour.handle(message.payload, context);
+    if (message.kind !== "stream") return behaviour.handle(message.payload, handling);
+    return this.runStream(behaviour, message, handling);
+  }
+
+  private async runStream(behaviour: Behaviour, message: Incoming, handling: Handling) {
     if (behaviour.stream === undefined) {
       throw new UnavailableError(`actor ${this.name} does not answer with streams`);
     }
-    for await (const value of behaviour.stream(message.payload, context)) {
-      if (context.signal.aborted) throw context.signal.reason;
+    for await (const value of behaviour.stream(message.payload, handling)) {
+      if (handling.isAborted) throw handling.abortReason;
       await message.item?.(value);
     }
     return undefined;
   }
 
-  private deadlineError(): DeadlineExceededError {
-    return new DeadlineExceededError(`the deadline of a request to actor ${this.name} passed`);
+  private async saveIdle(): Promise<void> {
+    const { fence, behaviour } = this;
+    this.isWanted = false;
+    try {
+      if (fence !== null) await fence.save(() => behaviour?.dehydrate?.());
+    } catch (error) {
+      if (isRuntimeError(error) && !error.isRetryable) this.abandon(error);
+      else this.touch(); // it stays, and tries again when it is next found idle
+    }
+    this.feed({ kind: "saved", isWanted: this.isWanted });
   }
 
   private drain(): void {
-    for (const waiting of this.mailbox.clear()) {
-      waiting.message.done({ error: new UnavailableError(`actor ${this.name} is stopping`) });
+    for (const waiting of this.mailbox?.clear() ?? []) {
+      this.bury(waiting, "stopped", this.notHandledError("is stopping"));
     }
-    if (this.inFlight.size === 0) this.feed({ kind: "drained" });
+    if (this.inFlightCount > 0 || this.isSaving) return;
+    if (this.fence === null) this.feed({ kind: "drained" });
+    else void this.saveLast(this.fence);
+  }
+
+  private async saveLast(fence: StateFence): Promise<void> {
+    this.isSaving = true;
+    try {
+      await fence.save(() => this.behaviour?.dehydrate?.());
+    } catch (error) {
+      this.shared.log.error(
+        { event: "actor.save-failed", actor: this.name, err: error },
+        "the state of a stopping actor was not saved",
+      );
+    }
+    this.feed({ kind: "drained" });
   }
 
   private abortInFlight(error: unknown): void {
     // A defect of one message must not leak its text to the senders of the others.
-    const reason = isRuntimeError(error)
+    const isTellable = isRuntimeError(error) && error.isRetryable;
+    const reason = isTellable
       ? error
-      : new UnavailableError(`actor ${this.name} was restarted`, { cause: error });
-    for (const { source, finish } of [...this.inFlight.values()]) {
-      source.abort(reason);
-      finish({ error: reason });
+      : new UnavailableError(`actor ${this.name} was restarted or replaced`, { cause: error });
+    for (const handling of [...(this.inFlight?.values() ?? [])]) {
+      handling.abort(reason);
+      handling.finish({ error: reason });
     }
     if (this.state.kind === "stopping") this.drain();
   }
 
   private async release(): Promise<void> {
-    for (const waiting of this.mailbox.clear()) {
-      waiting.message.done({ error: new UnavailableError(`actor ${this.name} stopped`) });
+    for (const waiting of this.mailbox?.clear() ?? []) {
+      this.bury(waiting, "stopped", this.notHandledError("stopped"));
     }
-    this.onReleased();
+    this.shared.owner.onReleased(this, this.endError);
     try {
       await this.behaviour?.stop?.();
     } catch (error) {
-      this.reportDefect(error);
+      this.shared.log.error(
+        { event: "actor.crashed", actor: this.name, err: error },
+        "actor crashed while it stopped",
+      );
     }
-    for (const resolve of this.stopWaiters.splice(0)) resolve();
+    for (const resolve of this.stopWaiters ?? []) resolve();
+    this.stopWaiters = null;
   }
 
-  private reportDefect(error: unknown): void {
-    this.log.error({ event: "actor.crashed", actor: this.name, err: error }, "actor crashed");
+  private answer(message: Incoming, result: Result): void {
+    this.windowFor(message)?.settle(message, result, this.clock.monotonicMs());
+    message.done(result);
   }
+
+  /** Before anything else is done with the message: another activation may be handling it. */
+  private turnAway(message: Incoming, reason: DeadLetterReason, error: Error): void {
+    this.countDead(message, reason, 0);
+    message.done({ error });
+  }
+
+  private bury({ message, arrivedAtMs }: Waiting, reason: DeadLetterReason, error: Error): void {
+    this.countDead(message, reason, this.clock.monotonicMs() - arrivedAtMs);
+    this.answer(message, { error });
+  }
+
+  private countDead(message: Incoming, reason: DeadLetterReason, ageMs: number): void {
+    const { kind, id: messageId } = message;
+    this.shared.letters.add({ reason, address: this.address, kind, messageId, ageMs });
+  }
+
+  private fullError(): MailboxFullError {
+    const capacity = this.options.mailboxCapacity;
+    return new MailboxFullError(
+      `mailbox of actor ${this.name} is full with ${capacity} messages, try again later`,
+      { retryAfterMs: 100 },
+    );
+  }
+
+  /** The sender may repeat the message without a doubt: see `isNotHandled`. */
+  private notHandledError(what: string): UnavailableError {
+    return new UnavailableError(`actor ${this.name} ${what}`, { context: { isHandled: false } });
+  }
+
+  private lapsedError(): UnavailableError {
+    return new UnavailableError(
+      `the lease of actor ${this.name} ran out while it handled the request, which may have run`,
+    );
+  }
+}
+
+/** Whether an error of an actor says that the message was not touched. */
+export function isNotHandled(error: unknown): boolean {
+  return isRuntimeError(error) && error.code === "UNAVAILABLE" && error.context.isHandled === false;
 }

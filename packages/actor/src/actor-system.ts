@@ -1,93 +1,87 @@
 /**
  * The actors of one process, and how any process talks to any actor.
  *
- * Owns:      the map of local activations, their mailbox subjects, the wire form of messages.
- * Does not:  place actors or remember them after a loss: that is the scheduler's and the
- *            journal's.
+ * Owns:      the spawned activations, and what all activations of the process share.
+ * Does not:  carry messages (actor-client.ts, inlet.ts), keep keyed actors (actor-host.ts) or place
+ *            them (actor-directory.ts).
  */
-
-import type { BusMessage, Messaging, Subscription } from "@murakkab/bus";
-import { call, STREAM_END_HEADER } from "@murakkab/bus";
-import type { Clock, Logger, Random } from "@murakkab/kit";
-import {
-  assert,
-  CancelledError,
-  fromWireError,
-  InvalidArgumentError,
-  isRuntimeError,
-  toWireError,
-} from "@murakkab/kit";
-import type { Envelope } from "@murakkab/protocol";
-import {
-  contentHeaders,
-  decode,
-  encode,
-  envelopeSchema,
-  subjects,
-  validate,
-} from "@murakkab/protocol";
-import type { Incoming } from "./activation.ts";
+import type { KeyValue, State } from "@murakkab/bus";
+import { assert, InvalidArgumentError } from "@murakkab/kit";
+import { ACTOR_LEASE_MS, subjects } from "@murakkab/protocol";
+import type { ActivationComponents, ActivationOwner, Gate } from "./activation.ts";
 import { Activation } from "./activation.ts";
 import type {
   ActorAddress,
   ActorHandle,
-  ActorOptions,
+  ActorRef,
   ActorSystemComponents,
+  ActorSystemOptions,
   ActorSystemPort,
   AskOptions,
   Behaviour,
+  HostedType,
+  TellOptions,
 } from "./actor.ts";
-import { CreditGate } from "./credit-gate.ts";
+import { addressText } from "./actor.ts";
+import { ActorClient } from "./actor-client.ts";
+import { ActorHost } from "./actor-host.ts";
+import type { ActorOptions } from "./actor-options.ts";
+import { resolveOptions } from "./actor-options.ts";
+import type { DeadLetterReport } from "./dead-letters.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { DeadlineAlarm } from "./deadline-alarm.ts";
+import { Inlet } from "./inlet.ts";
+import type { Directive, Failure } from "./lifecycle.ts";
+import { ACTORS_BUCKET, PlacementStore } from "./placement-store.ts";
+import { ACTOR_HOSTS_BUCKET } from "./process-lease.ts";
+import { ACTOR_STATE_BUCKET } from "./state-fence.ts";
 
-/** Items that a stream's sender may be ahead of its reader. */
-const STREAM_CREDIT = 64;
-/** Beyond the message's own deadline, so that the receiver's answer to it still arrives, ms. */
-const REPLY_SLACK_MS = 250;
-
-interface Local {
-  readonly activation: Activation;
-  readonly subscription: Subscription;
-  readonly gates: Map<string, CreditGate>;
+export interface Hosting {
+  /** Saves and lets go of the actors of this type; takes no new ones. */
+  stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
 export class ActorSystem implements ActorSystemPort {
-  private readonly messaging: Messaging;
-  private readonly clock: Clock;
-  private readonly random: Random;
-  private readonly log: Logger;
-  private readonly locals = new Map<string, Local>();
+  private readonly components: ActorSystemComponents;
+  private readonly options: ActorSystemOptions;
+  private readonly letters: DeadLetters;
+  private readonly client: ActorClient;
+  private readonly shared: ActivationComponents;
+  private readonly spawned = new Map<Activation, { readonly subject: string; inlet: Inlet }>();
+  private readonly spawnedSubjects = new Set<string>();
+  private hostStarted: Promise<ActorHost> | null = null;
 
-  constructor(components: ActorSystemComponents) {
-    this.messaging = components.messaging;
-    this.clock = components.clock;
-    this.random = components.random.stream("actor-messages");
-    this.log = components.log.child({ component: "actor" });
+  constructor(components: ActorSystemComponents, options: ActorSystemOptions = {}) {
+    const log = components.log.child({ component: "actor" });
+    this.components = { ...components, log };
+    this.options = options;
+    const { clock } = components;
+    this.letters = new DeadLetters(clock, options.onDeadLetter);
+    this.client = new ActorClient({ ...this.components, letters: this.letters });
+    const owner: ActivationOwner = {
+      gate: (): Gate => "open",
+      onStarted: () => undefined,
+      onReleased: (activation) => this.onReleased(activation),
+      supervise: (failure) => this.supervise(failure),
+      fenceFor: () => null,
+    };
+    const alarm = new DeadlineAlarm(clock);
+    this.shared = { clock, log, alarm, letters: this.letters, owner, recentAnswers: null };
   }
 
+  /**
+   * An actor that lives here until it is stopped, under an address that the caller answers for:
+   * no lease, no directory, no stored state.
+   */
   spawn(address: ActorAddress, make: () => Behaviour, options: ActorOptions = {}): ActorHandle {
     const subject = subjects.actor(address.type, address.key);
-    assert(!this.locals.has(subject), `actor ${address.type}/${address.key} is already here`);
-    const gates = new Map<string, CreditGate>();
-    const activation = new Activation(
-      { clock: this.clock, log: this.log },
-      {
-        address,
-        make,
-        options,
-        onReleased: () => {
-          subscription.unsubscribe();
-          this.locals.delete(subject);
-          for (const gate of gates.values()) gate.close();
-        },
-      },
-    );
-    const local: Local = {
-      activation,
-      gates,
-      subscription: this.messaging.subscribe(subject, (message) => this.receive(local, message)),
-    };
-    const { subscription } = local;
-    this.locals.set(subject, local);
+    assert(!this.spawnedSubjects.has(subject), `actor ${addressText(address)} is already here`);
+    const resolved = resolveOptions(options, { isHosted: false });
+    const settings = { address, make, options: resolved, generation: 0 };
+    const activation = new Activation(this.shared, settings);
+    this.spawnedSubjects.add(subject);
+    this.spawned.set(activation, { subject, inlet: new Inlet(this.components, activation) });
+    activation.begin();
     return {
       address,
       get queuedCount() {
@@ -100,180 +94,94 @@ export class ActorSystem implements ActorSystemPort {
     };
   }
 
-  async ask(address: ActorAddress, message: unknown, options: AskOptions): Promise<unknown> {
-    const id = this.random.uuid();
-    const subject = subjects.actor(address.type, address.key);
-    const envelope: Envelope = {
-      kind: "ask",
-      id,
-      remainingMs: options.deadlineMs,
-      payload: message,
-    };
-    const { signal } = options;
-    const onAbort = (): void => this.send(subject, { kind: "cancel", id });
-    if (signal?.aborted) throw signal.reason ?? new CancelledError(`request ${id} was cancelled`);
-    signal?.addEventListener("abort", onAbort);
-    try {
-      // The answer to a cancel is awaited too: it tells what the cancelled work cost.
-      const reply = await call<{ value?: unknown }>(
-        this.messaging,
-        { subject, value: envelope },
-        {
-          timeoutMs: options.deadlineMs + REPLY_SLACK_MS,
-          ...(options.giveUp === undefined ? {} : { signal: options.giveUp }),
-        },
-      );
-      return reply.value;
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-    }
+  /**
+   * From now on this process takes keyed actors of a type: the directory places them here, they
+   * live while they are used, and what they save outlives the process. Needs the `state` port.
+   */
+  async host(type: HostedType): Promise<Hosting> {
+    const { state } = this.components;
+    if (state === undefined) throw new InvalidArgumentError("hosting actors needs the state port");
+    this.hostStarted ??= this.startHost(state);
+    const host = await this.hostStarted;
+    host.add(type);
+    return { stop: (options) => host.remove(type.type, options?.graceMs ?? 0) };
   }
 
-  tell(address: ActorAddress, message: unknown): void {
-    const subject = subjects.actor(address.type, address.key);
-    this.send(subject, { kind: "tell", id: this.random.uuid(), payload: message });
+  /** A keyed actor: wherever it is, and also when it is nowhere yet. */
+  actor(type: string, key: string): ActorRef {
+    const address: ActorAddress = { type, key, isKeyed: true };
+    return {
+      address,
+      ask: (message, options) => this.client.ask(address, message, options),
+      tell: (message, options) => this.client.deliver(address, message, options),
+      stream: (message, options) => this.client.stream(address, message, options),
+    };
   }
 
-  async *stream(
-    address: ActorAddress,
-    message: unknown,
-    options: AskOptions,
-  ): AsyncIterable<unknown> {
-    const id = this.random.uuid();
-    const subject = subjects.actor(address.type, address.key);
-    const envelope: Envelope = {
-      kind: "stream",
-      id,
-      remainingMs: options.deadlineMs,
-      credit: STREAM_CREDIT,
-      payload: message,
-    };
-    const items = this.messaging.requestStream(subject, encode(envelope, "msgpack"), {
-      idleTimeoutMs: options.deadlineMs + REPLY_SLACK_MS,
-      headers: contentHeaders("msgpack"),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
-    let isComplete = false;
-    let sinceCreditCount = 0;
-    try {
-      for await (const item of items) {
-        const value = decode(item.data, item.headers).value as StreamItem;
-        if (value.error !== undefined) {
-          isComplete = true;
-          throw fromWireError(value.error);
-        }
-        yield value.value;
-        sinceCreditCount += 1;
-        if (sinceCreditCount >= STREAM_CREDIT / 2) {
-          this.send(subject, { kind: "credit", id, credit: sinceCreditCount });
-          sinceCreditCount = 0;
-        }
-      }
-      isComplete = true;
-    } finally {
-      if (!isComplete) this.send(subject, { kind: "cancel", id });
-    }
+  ask(address: ActorAddress, message: unknown, options: AskOptions): Promise<unknown> {
+    return this.client.ask(address, message, options);
+  }
+
+  /** To a keyed actor it is delivered in the background; what fails becomes a dead letter. */
+  tell(address: ActorAddress, message: unknown, options: TellOptions = {}): void {
+    if (address.isKeyed !== true) this.client.tell(address, message, options);
+    else this.client.deliver(address, message, options).catch(() => undefined); // counted there
+  }
+
+  stream(address: ActorAddress, message: unknown, options: AskOptions): AsyncIterable<unknown> {
+    return this.client.stream(address, message, options);
+  }
+
+  /** What was sent to actors here and will not be handled, and tells from here that got nowhere. */
+  deadLetters(): DeadLetterReport {
+    return this.letters.report();
+  }
+
+  /** Of keyed actors. */
+  async activationCount(): Promise<number> {
+    return (await this.hostStarted)?.activationCount ?? 0;
   }
 
   async stop(options: { readonly graceMs?: number } = {}): Promise<void> {
-    const activations = [...this.locals.values()].map((local) => local.activation);
-    await Promise.all(activations.map((activation) => activation.stop(options.graceMs ?? 0)));
+    const graceMs = options.graceMs ?? 0;
+    const host = await this.hostStarted;
+    await Promise.all([
+      host?.stop(graceMs),
+      ...[...this.spawned.keys()].map((activation) => activation.stop(graceMs)),
+    ]);
+    this.client.stop();
   }
 
-  private send(subject: string, envelope: Envelope): void {
-    this.messaging.publish(subject, encode(envelope, "msgpack"), {
-      headers: contentHeaders("msgpack"),
-    });
-  }
-
-  private receive(local: Local, message: BusMessage): void {
-    let envelope: Envelope;
-    try {
-      const { value } = decode(message.data, message.headers);
-      envelope = validate(envelopeSchema, value, "actor envelope");
-    } catch (error) {
-      this.reply(message, { error: this.wireError(error) });
-      return;
-    }
-    if (envelope.kind === "cancel") {
-      local.gates.get(envelope.id)?.close();
-      local.activation.cancel(envelope.id);
-    } else if (envelope.kind === "credit") {
-      local.gates.get(envelope.id)?.add(envelope.credit);
-    } else if (envelope.kind === "stream") {
-      this.acceptStream(local, message, envelope);
-    } else {
-      local.activation.accept({
-        id: envelope.id,
-        kind: envelope.kind,
-        payload: envelope.payload,
-        remainingMs: envelope.kind === "ask" ? envelope.remainingMs : Number.POSITIVE_INFINITY,
-        done: (result) => this.reply(message, this.toReply(result)),
-      });
-    }
-  }
-
-  private acceptStream(
-    local: Local,
-    message: BusMessage,
-    envelope: Extract<Envelope, { kind: "stream" }>,
-  ): void {
-    const gate = new CreditGate(envelope.credit);
-    local.gates.set(envelope.id, gate);
-    let index = 0;
-    const incoming: Incoming = {
-      id: envelope.id,
-      kind: "stream",
-      payload: envelope.payload,
-      remainingMs: envelope.remainingMs,
-      item: async (value) => {
-        if (!(await gate.take())) throw new CancelledError(`stream ${envelope.id} was cancelled`);
-        this.reply(message, { index, value });
-        index += 1;
+  private async startHost(state: State): Promise<ActorHost> {
+    const leaseMs = this.options.leaseMs ?? ACTOR_LEASE_MS;
+    const hostId = this.options.hostId ?? this.components.random.stream("actor-host").uuid();
+    const open = (bucket: string, ttlMs = 0): Promise<KeyValue> =>
+      state.openKeyValue(bucket, { ttlMs });
+    const host = new ActorHost(
+      {
+        ...this.components,
+        alarm: this.shared.alarm,
+        letters: this.letters,
+        supervise: (failure) => this.supervise(failure),
+        hosts: await open(ACTOR_HOSTS_BUCKET, leaseMs),
+        placements: new PlacementStore(await open(ACTORS_BUCKET)),
+        states: await open(ACTOR_STATE_BUCKET),
       },
-      done: (result) => {
-        local.gates.delete(envelope.id);
-        if (result.error !== undefined) this.reply(message, this.toReply(result));
-        this.endStream(message);
-      },
-    };
-    local.activation.accept(incoming);
+      { hostId, leaseMs },
+    );
+    await host.start();
+    return host;
   }
 
-  private toReply(result: { readonly value?: unknown; readonly error?: unknown }): StreamItem {
-    if (result.error !== undefined) return { error: this.wireError(result.error) };
-    return { value: result.value ?? null };
+  private onReleased(activation: Activation): void {
+    const local = this.spawned.get(activation);
+    if (local === undefined) return;
+    this.spawned.delete(activation);
+    this.spawnedSubjects.delete(local.subject);
+    void local.inlet.close();
   }
 
-  private wireError(error: unknown): NonNullable<StreamItem["error"]> {
-    if (!isRuntimeError(error)) {
-      this.log.error({ event: "actor.defect-answered", err: error }, "a defect was answered");
-    }
-    return toWireError(error);
+  private supervise(failure: Failure): Directive {
+    return this.options.supervise?.(failure) ?? "escalate";
   }
-
-  private reply(message: BusMessage, value: StreamItem): void {
-    if (message.reply === undefined) return;
-    const headers = contentHeaders("msgpack");
-    try {
-      this.messaging.publish(message.reply, encode(value, "msgpack"), { headers });
-    } catch (error) {
-      const cause = isRuntimeError(error) ? error : new InvalidArgumentError(String(error));
-      const fallback = { error: toWireError(cause) };
-      this.messaging.publish(message.reply, encode(fallback, "msgpack"), { headers });
-    }
-  }
-
-  private endStream(message: BusMessage): void {
-    if (message.reply === undefined) return;
-    this.messaging.publish(message.reply, new Uint8Array(0), {
-      headers: { [STREAM_END_HEADER]: "1" },
-    });
-  }
-}
-
-interface StreamItem {
-  readonly index?: number;
-  readonly value?: unknown;
-  readonly error?: ReturnType<typeof toWireError>;
 }

@@ -1,4 +1,12 @@
 export * from "./actor.ts";
+export * from "./actor-directory.ts";
+export type { ActorOptions } from "./actor-options.ts";
 export * from "./actor-system.ts";
+export type { DeadLetter, DeadLetterReason, DeadLetterReport } from "./dead-letters.ts";
+export { DEAD_LETTERS_KEPT } from "./dead-letters.ts";
+export type { HostView } from "./host-table.ts";
 export * from "./lifecycle.ts";
 export * from "./mailbox.ts";
+export { ACTORS_BUCKET } from "./placement-store.ts";
+export { ACTOR_HOSTS_BUCKET } from "./process-lease.ts";
+export { ACTOR_STATE_BUCKET, encodeActorState, readActorState } from "./state-fence.ts";

@@ -46,6 +46,14 @@ export interface Subscription {
   unsubscribe(): void;
 }
 
+export interface MessageSubscription extends Subscription {
+  /**
+   * Takes nothing new, but still hands over what was sent before; resolves when all of that is
+   * handed over. Does not throw: a subscription that the bus lost has nothing to hand over.
+   */
+  drain(): Promise<void>;
+}
+
 export type BusStatus = "connected" | "disconnected" | "closed";
 
 export interface ServiceInfo {
@@ -65,7 +73,7 @@ export interface Messaging {
     subject: string,
     handler: (message: BusMessage) => void,
     options?: { readonly queueGroup?: string },
-  ): Subscription;
+  ): MessageSubscription;
   /** One answer (B1). */
   request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage>;
   /**

@@ -1,3 +1,4 @@
+export * from "./actor-messages.ts";
 export * from "./codec.ts";
 export * from "./envelope.ts";
 export * from "./journal.ts";

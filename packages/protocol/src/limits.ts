@@ -47,3 +47,16 @@ export const PARTITION_COUNT = 256;
 export const SCHEDULER_BEAT_MS = 200;
 /** A scheduler that was silent for this long is lost, ms; one whose process ended is known sooner. */
 export const SCHEDULER_LOST_AFTER_MS = 1_500;
+/**
+ * Lease of a process that hosts keyed actors, ms; renewed at a third of it. As long as the actors of
+ * a process that hangs (and still holds its connections) are away.
+ */
+export const ACTOR_LEASE_MS = 10_000;
+/** How often a process that hosts actors tells which types it takes, ms. */
+export const ACTOR_HOST_BEAT_MS = 1_000;
+/** A process that was silent for this long gets no new actors, ms: three missed beats. */
+export const ACTOR_HOST_SILENT_AFTER_MS = 3_500;
+/** After this silence the sender of an ask to a keyed actor asks whether it is still there, ms. */
+export const ACTOR_SILENCE_MS = 2_000;
+/** Activations in one process; the directory is told to look elsewhere. */
+export const ACTIVATION_COUNT_MAX = 250_000;

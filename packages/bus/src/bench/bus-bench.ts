@@ -19,6 +19,8 @@ import { startNatsServer } from "../nats/nats-server-process.ts";
 import { connectRawCaller } from "../nats/raw-caller.ts";
 import { call } from "../rpc.ts";
 
+export { connectRawCaller, type RawCaller } from "../nats/raw-caller.ts";
+
 export interface BusBenchOptions {
   /** Program to use instead of the one that is found. */
   readonly natsServerBinary?: string;

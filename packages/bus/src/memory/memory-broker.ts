@@ -116,18 +116,22 @@ export class MemoryBroker {
     }
   }
 
-  /** @internal */
-  subscribe(subscriber: Omit<MemorySubscriber, "id" | "isActive">): () => void {
+  /** @internal The result ends it at once; its `leave` only keeps new messages from it. */
+  subscribe(
+    subscriber: Omit<MemorySubscriber, "id" | "isActive">,
+  ): (() => void) & { readonly leave: () => void } {
     const added: MemorySubscriber = {
       ...subscriber,
       id: (this.lastSubscriberId += 1),
       isActive: true,
     };
     this.subscribers.add(added.filter, added);
-    return () => {
+    const leave = (): void => this.subscribers.delete(added.filter, added);
+    const end = (): void => {
       added.isActive = false;
-      this.subscribers.delete(added.filter, added);
+      leave();
     };
+    return Object.assign(end, { leave });
   }
 
   /** @internal Delivers to subscribers only; answers how many there are (K1). */

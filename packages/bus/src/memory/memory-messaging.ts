@@ -4,6 +4,7 @@ import type {
   BusMessage,
   BusStatus,
   Headers,
+  MessageSubscription,
   Messaging,
   PublishOptions,
   RequestOptions,
@@ -68,7 +69,7 @@ export class MemoryMessaging implements Messaging {
     subject: string,
     handler: (message: BusMessage) => void,
     options?: { readonly queueGroup?: string },
-  ): Subscription {
+  ): MessageSubscription {
     checkSubjectFilter(subject);
     if (this.status === "closed") throw this.unavailable();
     const remove = this.broker.subscribe({
@@ -81,6 +82,12 @@ export class MemoryMessaging implements Messaging {
     return {
       unsubscribe: () => {
         this.unsubscribers.delete(remove);
+        remove();
+      },
+      drain: async () => {
+        this.unsubscribers.delete(remove);
+        remove.leave();
+        await this.broker.hop(); // behind everything that was sent before (B3)
         remove();
       },
     };

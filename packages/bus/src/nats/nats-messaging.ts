@@ -21,6 +21,7 @@ import type { MsgHdrs, NatsConnection } from "nats";
 import type {
   BusMessage,
   BusStatus,
+  MessageSubscription,
   Messaging,
   PublishOptions,
   RequestOptions,
@@ -122,7 +123,7 @@ export class NatsMessaging implements Messaging {
     subject: string,
     handler: (message: BusMessage) => void,
     options?: { readonly queueGroup?: string },
-  ): Subscription {
+  ): MessageSubscription {
     checkSubjectFilter(subject);
     this.assertOpen();
     const subscription = this.connection.subscribe(subject, {
@@ -140,6 +141,10 @@ export class NatsMessaging implements Messaging {
     return {
       unsubscribe: () => {
         if (!this.connection.isClosed()) subscription.unsubscribe();
+      },
+      drain: async () => {
+        if (this.connection.isClosed() || subscription.isClosed()) return;
+        await subscription.drain();
       },
     };
   }

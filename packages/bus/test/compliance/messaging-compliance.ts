@@ -172,6 +172,23 @@ export function messagingCompliance(testBus: () => TestBus): void {
       expect(got).toEqual(["1"]);
     });
 
+    test("drain hands over what was sent before it, and takes nothing after it", async () => {
+      const [server, client] = [await connect(), await connect()];
+      const got: string[] = [];
+      const subscription = server.messaging.subscribe("b3.drain", (message) => {
+        got.push(text(message.data) ?? "");
+      });
+      await server.messaging.flush();
+      for (let n = 0; n < 50; n += 1) client.messaging.publish("b3.drain", bytes(String(n)));
+      await client.messaging.flush();
+      await subscription.drain();
+      expect(got).toEqual(Array.from({ length: 50 }, (_, n) => String(n)));
+      const late = client.messaging.request("b3.drain", NO_DATA, { timeoutMs: 5_000 });
+      expect(await codeOf(late)).toBe("NO_RESPONDERS");
+      await subscription.drain();
+      expect(got).toHaveLength(50);
+    });
+
     test("a handler that throws harms nobody else", async () => {
       const bus = await connect();
       const got: string[] = [];

@@ -31,16 +31,15 @@ export class FakeMessaging implements Messaging {
     }
   }
 
-  subscribe(subject: string, handler: Handler): { unsubscribe(): void } {
+  subscribe(subject: string, handler: Handler): { unsubscribe(): void; drain(): Promise<void> } {
     const handlers = this.#handlers.get(subject) ?? new Set();
     handlers.add(handler);
     this.#handlers.set(subject, handlers);
-    return {
-      unsubscribe: () => {
-        handlers.delete(handler);
-        if (handlers.size === 0) this.#handlers.delete(subject);
-      },
+    const unsubscribe = (): void => {
+      handlers.delete(handler);
+      if (handlers.size === 0) this.#handlers.delete(subject);
     };
+    return { unsubscribe, drain: async () => unsubscribe() };
   }
 
   request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage> {
