@@ -94,6 +94,8 @@ interface Group {
   readonly waiting: FairQueue<Entry>;
   /** The starter was asked at this time and need not be asked again at once. */
   wantedAtMs: number;
+  /** Since when no node could run it; null = some can. */
+  infeasibleSinceMs: number | null;
 }
 
 interface Entry {
@@ -112,6 +114,8 @@ interface Entry {
 const BUS_WAS_AWAY = "BUS_WAS_AWAY";
 /** A lost instance is known by event; this only bounds an answer that got lost on the way, ms. */
 const ABORT_ANSWER_MS = 5_000;
+/** How long attempts wait for a node that can run them, ms: agents are restarted within seconds. */
+const INFEASIBLE_PATIENCE_MS = 15_000;
 /** How often the starter is asked again while attempts wait, ms. */
 const WANT_AGAIN_MS = 100;
 
@@ -165,7 +169,14 @@ export class Dispatcher {
     const key = names.length === 0 ? executor.id : `${executor.id}|${JSON.stringify(labels)}`;
     const known = this.groups.get(key);
     if (known !== undefined) return known;
-    const group = { key, executor, labels, waiting: new FairQueue<Entry>(), wantedAtMs: -1e9 };
+    const group = {
+      key,
+      executor,
+      labels,
+      waiting: new FairQueue<Entry>(),
+      wantedAtMs: -1e9,
+      infeasibleSinceMs: null,
+    };
     this.groups.set(key, group);
     return group;
   }
@@ -195,6 +206,7 @@ export class Dispatcher {
       }
       const placement = this.place(entry.work, false) ?? this.placeOnSecondThought(entry);
       if (placement === null) break;
+      group.infeasibleSinceMs = null;
       group.waiting.take();
       void this.run(entry, { instance: placement.instance, node: placement.node });
     }
@@ -232,7 +244,7 @@ export class Dispatcher {
         labels: group.labels,
         waitingCount: group.waiting.count,
         avoidInstances: group.waiting.peek()?.work.avoidInstances ?? new Set(),
-        onRefused: (error) => this.failWaiting(group, error),
+        onRefused: (error) => this.onRefused(group, error),
       });
     }
     // Asked again as long as something waits: an answer or an event may get lost.
@@ -242,8 +254,17 @@ export class Dispatcher {
     });
   }
 
+  /** A fleet that lost its nodes a moment ago gets them back more often than not. */
+  private onRefused(group: Group, error: WireError): void {
+    const nowMs = this.parts.clock.monotonicMs();
+    group.infeasibleSinceMs ??= nowMs;
+    const waitedMs = nowMs - group.infeasibleSinceMs;
+    if (error.code === "NO_FEASIBLE_NODE" && waitedMs < INFEASIBLE_PATIENCE_MS) return;
+    this.failWaiting(group, error);
+  }
+
   /** No instance of this executor will come. */
-  failWaiting(group: { readonly key: string }, error: WireError): void {
+  private failWaiting(group: { readonly key: string }, error: WireError): void {
     const waiting = this.groups.get(group.key)?.waiting;
     for (const entry of waiting?.all() ?? []) this.settleFailed(entry, null, error);
   }

@@ -101,6 +101,7 @@ const IDLE_SWEEP_INTERVAL_MS = 5_000;
 const CARRY_INTERVAL_MS = 2_000;
 const PROBE_TIMEOUT_MS = 500;
 const VIEW_TIMEOUT_MS = 1_000;
+const LEARN_AGAIN_MS = 100;
 /** A node whose agent's process has ended keeps its workers for this long without an agent, ms. */
 const AGENT_AWAY_MAX_MS = 30_000;
 const anything = z.unknown();
@@ -128,6 +129,7 @@ export class Scheduler {
   private readonly missing = new Set<string>();
   private readonly probing = new Set<string>();
   private isFetchingView = false;
+  private cancelLearn: Cancel = () => undefined;
   private nodeNames: KeyValue | null = null;
   private readonly leaderSubscriptions: Subscription[] = [];
   private readonly subscriptions: Subscription[] = [];
@@ -336,6 +338,11 @@ export class Scheduler {
       this.parts.log.debug({ event: "fleet.no-view", code }, "no leader tells of the fleet yet");
     } finally {
       this.isFetchingView = false;
+    }
+    // There is no leader, or it waits for the agents itself: what was taken over must not wait on.
+    if (!this.isFleetKnown) {
+      this.cancelLearn();
+      this.cancelLearn = this.parts.clock.after(LEARN_AGAIN_MS, () => void this.learnFleet());
     }
   }
 
@@ -721,6 +728,7 @@ export class Scheduler {
 
   /** Ends at once, as a killed process would, but for its connection. */
   halt(): void {
+    this.cancelLearn();
     for (const cancel of this.timers.splice(0)) cancel();
     for (const list of [this.subscriptions, this.leaderSubscriptions]) {
       for (const subscription of list.splice(0)) subscription.unsubscribe();
