@@ -7,7 +7,8 @@
  *
  * Invariants:
  *   Z1. Once it is ready it prints one line on stdout; everything else goes to stderr.
- *   Z2. Whatever ends it short of SIGKILL, no process, port, lock or temporary file is left.
+ *   Z2. Whatever ends it short of SIGKILL, no process, port, lock or temporary file is left. After
+ *       a SIGKILL its workers go on, and the next agent on the same directory adopts them.
  *   Z3. No credential is logged.
  */
 import { randomUUID } from "node:crypto";
@@ -35,6 +36,7 @@ import { InputSources } from "./adapters/input-sources.ts";
 import { LocalHost } from "./adapters/local-host.ts";
 import type { AgentSettings } from "./adapters/options.ts";
 import { isLoopback, readSettings, USAGE } from "./adapters/options.ts";
+import { SpoolFiles } from "./adapters/spool-files.ts";
 import { readTokenFile } from "./adapters/token-file.ts";
 import { NodeAgent } from "./agent.ts";
 import { ArtifactStore } from "./artifacts/artifact-store.ts";
@@ -127,16 +129,19 @@ async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAg
     { ...settings.listen, token, wallMs: () => clock.wallMs() },
   );
   cleanups.push(() => server.close());
+  const spoolDir = join(dataDir, "spool");
   const processes = new ChildProcesses({
     dir: join(dataDir, "instances"),
     node,
     workerMain: env["MURAKKAB_WORKER_MAIN"] ?? WORKER_MAIN,
     bus: settings.bus,
     logLevel: settings.logLevel,
+    orphanLimitMs: settings.orphanLimitMs,
+    spool: { dir: spoolDir, limitBytes: Math.floor(settings.spoolLimitMib * 1_048_576) },
+    log: rootLog.child({ component: "instances" }),
     env,
     onStderr: (chunk) => process.stderr.write(redact(chunk.toString("utf8"))),
   });
-  await processes.recover();
   const path = env["PATH"] ?? "";
   const monotonicMs = (): number => clock.monotonicMs();
   const gpus = new GpuSampler(rootLog.child({ component: "gpu" }), { path, monotonicMs });
@@ -164,6 +169,7 @@ async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAg
       probe: new Ffprobe(),
       paths: new FilePaths(),
       generations: new GenerationFile(join(dataDir, "generation")),
+      spool: new SpoolFiles(spoolDir),
     },
     {
       node,
