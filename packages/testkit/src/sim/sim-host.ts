@@ -121,6 +121,12 @@ export class SimHost {
           load: async () => ({ generation: 0, quarantinedAt: null }),
           save: async () => undefined,
         },
+        spool: {
+          list: async () => [],
+          read: async () => null,
+          remove: async () => undefined,
+          quarantine: async (name) => name,
+        },
       },
       {
         node: options.node,
@@ -145,7 +151,10 @@ export class SimHost {
   }
 
   private makeProcesses(): ProcessPort {
-    return { spawn: (request, events) => this.spawn(request, events) };
+    return {
+      spawn: (request, events) => this.spawn(request, events),
+      recover: async () => [],
+    };
   }
 
   private spawn({ instance, executor }: SpawnRequest, events: ProcessEvents): InstanceProcess {
