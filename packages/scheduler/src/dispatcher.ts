@@ -353,6 +353,8 @@ export class Dispatcher {
     // Nobody listens on the instance's mailbox: it is gone, and this attempt did not run to an end.
     if (wire.code !== "NO_RESPONDERS") return wire;
     this.parts.fleet.removeInstance(instance);
+    // What was sent to it a moment ago is not answered either.
+    this.onInstanceLost({ instance, node }, "its process has ended");
     return {
       code: "INSTANCE_LOST",
       message: `instance ${instance} on node ${node} is gone`,
@@ -411,7 +413,7 @@ export class Dispatcher {
   }
 
   /** An instance ended or its node was lost: its attempts fail now (Q2). */
-  onInstanceLost(instance: FleetInstance, reason: string): void {
+  onInstanceLost(instance: Pick<FleetInstance, "instance" | "node">, reason: string): void {
     for (const entry of [...this.running]) {
       if (entry.place?.instance !== instance.instance) continue;
       this.settleFailed(entry, entry.place, {

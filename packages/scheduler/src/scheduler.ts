@@ -428,8 +428,9 @@ export class Scheduler {
       this.dispatcher.pump();
     });
     this.listen(subjects.allInstancesExited, instanceExitedSchema, (exited) => {
-      const instance = this.fleet.removeInstance(exited.instance);
-      if (instance !== undefined) this.loseInstances([instance], exited.reason);
+      this.fleet.removeInstance(exited.instance);
+      // Also one that is not known here: a job that was taken over may have asked it.
+      this.dispatcher.onInstanceLost(exited, exited.reason);
     });
   }
 
