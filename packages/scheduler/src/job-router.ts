@@ -9,7 +9,14 @@
  *   R2. While a partition changes hands, requests for it wait for the new owner, within bounds.
  */
 import { type Bus, call, type Schema, type Subscription, serve } from "@murakkab/bus";
-import { type Clock, delay, isRuntimeError, type Logger, UnavailableError } from "@murakkab/kit";
+import {
+  type Clock,
+  delay,
+  isRuntimeError,
+  type Logger,
+  RetryableError,
+  UnavailableError,
+} from "@murakkab/kit";
 import type { JobReply, JobStatus } from "@murakkab/model";
 import {
   attemptResultSchema,
@@ -178,16 +185,20 @@ export class JobRouter {
     const partition = partitionOf(request.jobId, this.settings.partitionCount);
     const endMs = clock.monotonicMs() + OWNER_WAIT_MS;
     for (;;) {
+      const owner = ownership.memberOwning(partition);
       try {
         if (ownership.get(partition) !== undefined) return await this.answer(request);
         return await call(
           bus.messaging,
           { subject: subjects.partitionRequest(partition), value: request },
-          { timeoutMs: FORWARD_TIMEOUT_MS },
+          {
+            timeoutMs: FORWARD_TIMEOUT_MS,
+            ...(owner === null ? {} : { signal: owner.loss.signal }),
+          },
         );
       } catch (error) {
         const code = isRuntimeError(error) ? error.code : "";
-        const isMoving = code === "NO_RESPONDERS" || code === "FENCED" || code === "NOT_OWNER";
+        const isMoving = MOVING_CODES.has(code) || owner?.loss.signal.aborted === true; // its answer never comes
         if (!isMoving) throw error;
         if (clock.monotonicMs() >= endMs) {
           throw new UnavailableError(`no scheduler owns partition ${partition}, try again`, {
@@ -195,8 +206,7 @@ export class JobRouter {
             cause: error,
           });
         }
-        const owner = ownership.ownerOf(partition);
-        if (owner !== null) ownership.suspect(owner);
+        if (owner !== null) ownership.suspect(owner.scheduler);
       }
       await delay(clock, OWNER_PAUSE_MS);
     }
@@ -213,7 +223,11 @@ export class JobRouter {
         what: "partition request",
         onDefect: (error, at) => this.onDefect(error, at),
       },
-      (request) => this.answer(request),
+      (request) => {
+        // Not sure of it at the moment: who asks tries again, here or at the new owner.
+        if (this.parts.ownership.get(partition) === undefined) throw new NotOwnerError(partition);
+        return this.answer(request);
+      },
     );
     this.partitions.get(partition)?.unsubscribe();
     this.partitions.set(partition, subscription);
@@ -291,6 +305,15 @@ export class JobRouter {
     this.partitions.clear();
   }
 }
+
+class NotOwnerError extends RetryableError {
+  constructor(partition: number) {
+    super("NOT_OWNER", `this scheduler does not own partition ${partition} for certain`);
+  }
+}
+
+/** The partition changes hands: the same request may be answered elsewhere in a moment. */
+const MOVING_CODES: ReadonlySet<string> = new Set(["NO_RESPONDERS", "FENCED", "NOT_OWNER"]);
 
 type JobSummary = Omit<JobStatus, "plan" | "receipt"> & {
   readonly latencyMs: number | null;

@@ -11,6 +11,8 @@
  *   W1. A partition is used only between `onTaken` and `onDropped`.
  *   W2. A partition is taken under a generation that is above all that its journal shows.
  *   W3. A member whose process has ended is known by its private subject, not by silence.
+ *   W5. After a pause of its own, or without the bus, a member answers for nothing before it has
+ *       heard the others: they may have taken what it had.
  *   W4. A live owner is asked to hand over; its journal is complete before another one reads it.
  */
 import {
@@ -23,6 +25,7 @@ import {
   serve,
 } from "@murakkab/bus";
 import {
+  AbortSource,
   backoffMs,
   type Cancel,
   type Clock,
@@ -84,6 +87,8 @@ export interface Member {
   owned: ReadonlySet<number>;
   heardAtMs: number;
   isProbing: boolean;
+  /** Aborted when the member is lost: nobody waits for its answers any more. */
+  readonly loss: AbortSource;
 }
 
 /** Partitions read one by one; more are read in one go over the whole stream. */
@@ -115,6 +120,10 @@ export class Ownership {
   private failureCount = 0;
   private isLeaving = false;
   private isStopped = false;
+  private isConnected = true;
+  /** W5. */
+  private isSuspect = false;
+  private lastTickMs = 0;
   private hotCount = 0;
 
   constructor(components: OwnershipComponents, settings: OwnershipSettings) {
@@ -132,6 +141,7 @@ export class Ownership {
       this.beat(true);
       await delay(clock, HELLO_WAIT_MS);
     }
+    this.lastTickMs = clock.monotonicMs();
     this.timers.push(
       every(clock, SCHEDULER_BEAT_MS, () => this.onBeatTimer()),
       every(clock, MARK_INTERVAL_MS, () => void this.writeMarks()),
@@ -147,6 +157,7 @@ export class Ownership {
     const onDefect = (error: unknown, subject: string): void =>
       this.parts.log.error({ event: "request.defect", subject, err: error }, "a request failed");
     this.subscriptions.push(
+      messaging.onStatus((status) => this.onStatus(status === "connected")),
       messaging.subscribe(subjects.schedulerBeat, (message) => {
         try {
           const value = decode(message.data, message.headers).value;
@@ -192,6 +203,7 @@ export class Ownership {
   // ---- what others ask -----------------------------------------------------------------------
 
   get(partition: number): OwnedPartition | undefined {
+    if (this.isSuspect || this.isPaused(this.parts.clock.monotonicMs())) return undefined; // W5
     const owned = this.owned.get(partition);
     return owned?.isClosing === true ? undefined : owned;
   }
@@ -210,9 +222,11 @@ export class Ownership {
 
   /** The member that says that it owns the partition. */
   ownerOf(partition: number): string | null {
-    for (const member of this.members.values()) {
-      if (member.owned.has(partition)) return member.scheduler;
-    }
+    return this.memberOwning(partition)?.scheduler ?? null;
+  }
+
+  memberOwning(partition: number): Member | null {
+    for (const member of this.members.values()) if (member.owned.has(partition)) return member;
     return null;
   }
 
@@ -247,13 +261,46 @@ export class Ownership {
 
   private onBeatTimer(): void {
     if (this.isStopped) return;
-    this.beat(false);
     const nowMs = this.parts.clock.monotonicMs();
+    const wasPaused = this.isPaused(nowMs);
+    this.lastTickMs = nowMs;
+    if (!this.isConnected) return; // nobody is heard: that says nothing about them
+    if (wasPaused) this.doubt("it was paused");
+    this.beat(false);
+    if (this.isSuspect) return;
     for (const member of this.members.values()) {
       if (nowMs - member.heardAtMs >= SCHEDULER_LOST_AFTER_MS) this.lose(member, "it is silent");
       else void this.probe(member);
     }
     void this.takeShare(false);
+  }
+
+  /** Our own timers did not run for so long that the others may think that we are lost. */
+  private isPaused(nowMs: number): boolean {
+    return nowMs - this.lastTickMs >= SCHEDULER_LOST_AFTER_MS - SCHEDULER_BEAT_MS;
+  }
+
+  private onStatus(isConnected: boolean): void {
+    if (isConnected === this.isConnected) return;
+    this.isConnected = isConnected;
+    this.isSuspect = true;
+    if (isConnected) this.doubt("the bus was away");
+  }
+
+  /** W5. */
+  private doubt(reason: string): void {
+    const { clock, log } = this.parts;
+    log.warn({ event: "scheduler.in-doubt", reason }, "asking the others what they own now");
+    this.isSuspect = true;
+    for (const member of this.members.values()) member.heardAtMs = clock.monotonicMs();
+    this.beat(true);
+    this.timers.push(
+      clock.after(HELLO_WAIT_MS, () => {
+        if (!this.isConnected || this.isStopped) return;
+        this.isSuspect = false;
+        void this.takeShare(false);
+      }),
+    );
   }
 
   private beat(isHello: boolean): void {
@@ -288,7 +335,8 @@ export class Ownership {
     const heardAtMs = this.parts.clock.monotonicMs();
     if (known === undefined) {
       const { scheduler } = beat;
-      this.members.set(scheduler, { scheduler, beat, owned, heardAtMs, isProbing: false });
+      const loss = new AbortSource();
+      this.members.set(scheduler, { scheduler, beat, owned, heardAtMs, isProbing: false, loss });
       this.parts.log.info({ event: "scheduler.joined", scheduler }, "another scheduler is there");
       this.checkConfig(beat);
       this.settings.onMembersChanged();
@@ -343,6 +391,7 @@ export class Ownership {
     if (this.members.get(member.scheduler) !== member) return;
     this.members.delete(member.scheduler);
     const { scheduler } = member;
+    member.loss.abort(new UnavailableError(`scheduler ${scheduler} is lost`));
     this.parts.log.warn({ event: "scheduler.lost", scheduler, reason }, "a scheduler is lost");
     this.settings.onMembersChanged();
     void this.takeShare(false);
@@ -365,6 +414,7 @@ export class Ownership {
   }
 
   private async takeShare(isStart: boolean): Promise<void> {
+    if (this.isSuspect) return; // done again once the others were heard
     if (this.isReconciling) {
       this.isWantedAgain = true;
       return;
