@@ -29,6 +29,7 @@ import { lockDataDir } from "./adapters/data-lock.ts";
 import { Ffprobe } from "./adapters/ffprobe.ts";
 import { FileBlobs } from "./adapters/file-blobs.ts";
 import { FilePaths } from "./adapters/file-paths.ts";
+import { onFormerPort } from "./adapters/former-port.ts";
 import { GenerationFile } from "./adapters/generation-file.ts";
 import { GpuSampler } from "./adapters/gpu-sampler.ts";
 import { HostSampler } from "./adapters/host-sampler.ts";
@@ -125,9 +126,12 @@ async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAg
   const limitBytes = Math.floor(settings.artifactLimitMib * 1_048_576);
   const store = new ArtifactStore({ clock, blobs }, { limitBytes });
   await store.open();
-  const server = await startArtifactServer(
-    { store, log: rootLog.child({ component: "artifact-server" }) },
-    { ...settings.listen, token, wallMs: () => clock.wallMs() },
+  const { host, port } = settings.listen;
+  const server = await onFormerPort({ dir: dataDir, port }, (listenPort) =>
+    startArtifactServer(
+      { store, log: rootLog.child({ component: "artifact-server" }) },
+      { host, port: listenPort, token, wallMs: () => clock.wallMs() },
+    ),
   );
   cleanups.push(() => server.close());
   const spoolDir = join(dataDir, "spool");
