@@ -70,7 +70,10 @@ const EVENTS_ANSWER_BYTES = 512 * 1024;
 const CARRY_DISTANCE = 8_192;
 
 /** A job that is not durable: it lives and ends with this process. */
-const VOLATILE_SINK: EntrySink = { append: () => Promise.resolve(0) };
+const VOLATILE_SINK: EntrySink = {
+  append: () => Promise.resolve(0),
+  add: (_entries, { resolve }) => resolve(0),
+};
 
 export class JobService {
   private readonly parts: JobServiceComponents;
