@@ -18,14 +18,18 @@
 import type { Clock, Logger } from "@murakkab/kit";
 import {
   CancelledError,
-  DeadlineExceededError,
   InvalidArgumentError,
   isRuntimeError,
-  MailboxFullError,
   UnavailableError,
 } from "@murakkab/kit";
 import type { ActorAddress, Behaviour } from "./actor.ts";
 import { addressText } from "./actor.ts";
+import {
+  deadlineError,
+  leaseLapsedError,
+  mailboxFullError,
+  notHandledError,
+} from "./actor-errors.ts";
 import type { ResolvedOptions } from "./actor-options.ts";
 import { AnswerWindow } from "./answer-window.ts";
 import type { DeadLetterReason, DeadLetters } from "./dead-letters.ts";
@@ -140,12 +144,12 @@ export class Activation implements HandlingOwner {
   accept(message: Incoming): void {
     const nowMs = this.clock.monotonicMs();
     if (this.state.kind === "stopping" || this.state.kind === "stopped") {
-      this.turnAway(message, "stopped", this.notHandledError("is stopping"));
+      this.turnAway(message, "stopped", notHandledError(this.address, "is stopping"));
       return;
     }
     const gate = this.shared.owner.gate(this, nowMs);
     if (gate === "closed") {
-      this.turnAway(message, "lease-lost", this.notHandledError("has no lease here now"));
+      this.turnAway(message, "lease-lost", notHandledError(this.address, "has no lease here now"));
       return;
     }
     this.lastUsedMs = nowMs;
@@ -203,9 +207,9 @@ export class Activation implements HandlingOwner {
       const waiting = this.mailbox?.take();
       if (waiting === undefined) return;
       if (gate === "closed") {
-        this.bury(waiting, "lease-lost", this.notHandledError("has no lease here now"));
+        this.bury(waiting, "lease-lost", notHandledError(this.address, "has no lease here now"));
       } else if (waiting.endsAtMs <= nowMs) {
-        this.bury(waiting, "deadline", this.deadlineError()); // A3
+        this.bury(waiting, "deadline", deadlineError(this.address)); // A3
       } else {
         void this.handle(waiting.message, waiting.endsAtMs);
       }
@@ -249,12 +253,13 @@ export class Activation implements HandlingOwner {
     this.shared.alarm.delete(handling);
     this.inFlight?.delete(handling.message.id);
     const isOpen = this.shared.owner.gate(this, this.clock.monotonicMs()) === "open";
-    const answer = isOpen || result.error !== undefined ? result : { error: this.lapsedError() }; // A4
+    const answer =
+      isOpen || result.error !== undefined ? result : { error: leaseLapsedError(this.address) }; // A4
     this.answer(handling.message, answer);
   }
 
-  deadlineError(): DeadlineExceededError {
-    return new DeadlineExceededError(`the deadline of a request to actor ${this.name} passed`);
+  deadlineError(): unknown {
+    return deadlineError(this.address);
   }
 
   private get name(): string {
@@ -280,9 +285,10 @@ export class Activation implements HandlingOwner {
     if (!this.mailbox.offer(waiting, offer)) {
       const dropped = overflow === "drop-oldest" ? this.mailbox.evict(priority) : undefined;
       const isIn = dropped !== undefined && this.mailbox.offer(waiting, offer);
-      if (dropped !== undefined) this.bury(dropped, "dropped", this.fullError());
+      if (dropped !== undefined)
+        this.bury(dropped, "dropped", mailboxFullError(this.address, mailboxCapacity));
       if (!isIn) {
-        this.bury(waiting, "mailbox-full", this.fullError());
+        this.bury(waiting, "mailbox-full", mailboxFullError(this.address, mailboxCapacity));
         return;
       }
     }
@@ -405,7 +411,7 @@ export class Activation implements HandlingOwner {
 
   private drain(): void {
     for (const waiting of this.mailbox?.clear() ?? []) {
-      this.bury(waiting, "stopped", this.notHandledError("is stopping"));
+      this.bury(waiting, "stopped", notHandledError(this.address, "is stopping"));
     }
     if (this.inFlightCount > 0 || this.isSaving) return;
     if (this.fence === null) this.feed({ kind: "drained" });
@@ -440,7 +446,7 @@ export class Activation implements HandlingOwner {
 
   private async release(): Promise<void> {
     for (const waiting of this.mailbox?.clear() ?? []) {
-      this.bury(waiting, "stopped", this.notHandledError("stopped"));
+      this.bury(waiting, "stopped", notHandledError(this.address, "stopped"));
     }
     this.shared.owner.onReleased(this, this.endError);
     try {
@@ -475,28 +481,4 @@ export class Activation implements HandlingOwner {
     const { kind, id: messageId } = message;
     this.shared.letters.add({ reason, address: this.address, kind, messageId, ageMs });
   }
-
-  private fullError(): MailboxFullError {
-    const capacity = this.options.mailboxCapacity;
-    return new MailboxFullError(
-      `mailbox of actor ${this.name} is full with ${capacity} messages, try again later`,
-      { retryAfterMs: 100 },
-    );
-  }
-
-  /** The sender may repeat the message without a doubt: see `isNotHandled`. */
-  private notHandledError(what: string): UnavailableError {
-    return new UnavailableError(`actor ${this.name} ${what}`, { context: { isHandled: false } });
-  }
-
-  private lapsedError(): UnavailableError {
-    return new UnavailableError(
-      `the lease of actor ${this.name} ran out while it handled the request, which may have run`,
-    );
-  }
-}
-
-/** Whether an error of an actor says that the message was not touched. */
-export function isNotHandled(error: unknown): boolean {
-  return isRuntimeError(error) && error.code === "UNAVAILABLE" && error.context.isHandled === false;
 }

@@ -32,9 +32,9 @@ import {
   encode,
   subjects,
 } from "@murakkab/protocol";
-import { isNotHandled } from "./activation.ts";
 import type { ActorAddress, AskOptions, TellOptions } from "./actor.ts";
 import { addressText } from "./actor.ts";
+import { isNotHandled } from "./actor-errors.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { WireAnswer } from "./inlet.ts";
 import { valueOf } from "./inlet.ts";

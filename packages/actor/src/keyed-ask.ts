@@ -13,9 +13,9 @@ import type { AbortSignalLike, Clock, Deadline } from "@murakkab/kit";
 import { CancelledError, deadlineAfter, isRuntimeError, UnavailableError } from "@murakkab/kit";
 import type { ActorActivated, Envelope } from "@murakkab/protocol";
 import { ACTOR_SILENCE_MS, subjects } from "@murakkab/protocol";
-import { isNotHandled } from "./activation.ts";
 import type { ActorAddress } from "./actor.ts";
 import { addressText } from "./actor.ts";
+import { isNotHandled } from "./actor-errors.ts";
 
 /** An actor that runs answers a probe within this, ms: probes do not wait in the mailbox. */
 const PROBE_TIMEOUT_MS = 1_000;
