@@ -100,7 +100,8 @@ export class Activation implements HandlingOwner {
   private behaviour: Behaviour | null = null;
   private fence: StateFence | null = null;
   private mailbox: Mailbox<Waiting> | null = null;
-  private inFlight: Map<string, Handling> | null = null;
+  /** In order of their start. */
+  private inFlight: Handling[] | null = null;
   private answers: AnswerWindow | null = null;
   private stopWaiters: (() => void)[] | null = null;
   private endError: unknown = undefined;
@@ -130,7 +131,7 @@ export class Activation implements HandlingOwner {
   }
 
   get inFlightCount(): number {
-    return this.inFlight?.size ?? 0;
+    return this.inFlight?.length ?? 0;
   }
 
   get isStopped(): boolean {
@@ -154,7 +155,7 @@ export class Activation implements HandlingOwner {
     }
     this.lastUsedMs = nowMs;
     this.isWanted = true;
-    if (this.windowFor(message)?.join(message) === true) return;
+    if (this.windowFor(message)?.join(message, nowMs) === true) return;
     const endsAtMs = nowMs + message.remainingMs;
     if (gate === "open" && this.isFree && this.queuedCount === 0) {
       message.admitted?.();
@@ -169,13 +170,13 @@ export class Activation implements HandlingOwner {
   cancel(id: string): void {
     const error = new CancelledError(`request ${id} to actor ${this.name} was cancelled`);
     const waiting = this.mailbox?.remove((item) => item.message.id === id);
-    if (waiting === undefined) this.inFlight?.get(id)?.abort(error);
+    if (waiting === undefined) this.handlingOf(id)?.abort(error);
     else this.answer(waiting.message, { error });
   }
 
   /** Whether the ask `id` waits or is being handled here. */
   isWorkingOn(id: string): boolean {
-    if (this.inFlight?.has(id) === true) return true;
+    if (this.handlingOf(id) !== undefined) return true;
     return this.mailbox?.some((item) => item.message.id === id) ?? false;
   }
 
@@ -251,7 +252,8 @@ export class Activation implements HandlingOwner {
 
   settle(handling: Handling, result: Result): void {
     this.shared.alarm.delete(handling);
-    this.inFlight?.delete(handling.message.id);
+    const at = this.inFlight?.indexOf(handling) ?? -1;
+    if (at >= 0) this.inFlight?.splice(at, 1);
     const isOpen = this.shared.owner.gate(this, this.clock.monotonicMs()) === "open";
     const answer =
       isOpen || result.error !== undefined ? result : { error: leaseLapsedError(this.address) }; // A4
@@ -268,6 +270,10 @@ export class Activation implements HandlingOwner {
 
   private get isFree(): boolean {
     return this.isRunning && this.inFlightCount < this.options.concurrency;
+  }
+
+  private handlingOf(id: string): Handling | undefined {
+    return this.inFlight?.find((it) => it.message.id === id);
   }
 
   private windowFor(message: Incoming): AnswerWindow | null {
@@ -364,8 +370,7 @@ export class Activation implements HandlingOwner {
 
   private async handle(message: Incoming, endsAtMs: number): Promise<void> {
     const handling = new Handling(this, message, endsAtMs);
-    this.inFlight ??= new Map();
-    this.inFlight.set(message.id, handling);
+    (this.inFlight ??= []).push(handling);
     if (endsAtMs !== Number.POSITIVE_INFINITY) this.shared.alarm.add(handling);
     try {
       handling.finish({ value: await this.run(message, handling) });
@@ -437,7 +442,7 @@ export class Activation implements HandlingOwner {
     const reason = isTellable
       ? error
       : new UnavailableError(`actor ${this.name} was restarted or replaced`, { cause: error });
-    for (const handling of [...(this.inFlight?.values() ?? [])]) {
+    for (const handling of [...(this.inFlight ?? [])]) {
       handling.abort(reason);
       handling.finish({ error: reason });
     }
@@ -462,7 +467,7 @@ export class Activation implements HandlingOwner {
   }
 
   private answer(message: Incoming, result: Result): void {
-    this.windowFor(message)?.settle(message, result, this.clock.monotonicMs());
+    this.windowFor(message)?.settle(message, result);
     message.done(result);
   }
 

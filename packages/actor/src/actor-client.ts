@@ -39,6 +39,7 @@ import type { DeadLetters } from "./dead-letters.ts";
 import type { WireAnswer } from "./inlet.ts";
 import { valueOf } from "./inlet.ts";
 import { KeyedAsk, REPLY_SLACK_MS } from "./keyed-ask.ts";
+import { SlotList } from "./slot-list.ts";
 
 /** Items that a stream's sender may be ahead of its reader. */
 const STREAM_CREDIT = 64;
@@ -65,7 +66,7 @@ export class ActorClient {
   private readonly idPrefix: string;
   private idCount = 0;
   private readonly waking = new Map<string, Promise<ActorActivated>>();
-  private readonly watched = new Set<KeyedAsk>();
+  private readonly watched = new SlotList<KeyedAsk>();
   private cancelWatch: Cancel | null = null;
 
   constructor(components: ActorClientComponents) {
@@ -220,9 +221,9 @@ export class ActorClient {
 
   private look(): void {
     this.cancelWatch = null;
-    if (this.watched.size === 0) return;
+    if (this.watched.items.length === 0) return;
     const nowMs = this.clock.monotonicMs();
-    for (const ask of this.watched) ask.look(nowMs);
+    for (const ask of [...this.watched.items]) ask.look(nowMs);
     this.cancelWatch = this.clock.after(ACTOR_SILENCE_MS / 2, () => this.look());
   }
 

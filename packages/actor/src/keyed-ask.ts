@@ -16,6 +16,7 @@ import { ACTOR_SILENCE_MS, subjects } from "@murakkab/protocol";
 import type { ActorAddress } from "./actor.ts";
 import { addressText } from "./actor.ts";
 import { isNotHandled } from "./actor-errors.ts";
+import type { Slotted } from "./slot-list.ts";
 
 /** An actor that runs answers a probe within this, ms: probes do not wait in the mailbox. */
 const PROBE_TIMEOUT_MS = 1_000;
@@ -45,7 +46,8 @@ export interface KeyedAskSettings {
   readonly giveUp: AbortSignalLike | undefined;
 }
 
-export class KeyedAsk {
+export class KeyedAsk implements Slotted {
+  slot = -1;
   private readonly client: KeyedAskClient;
   private readonly settings: KeyedAskSettings;
   private readonly subject: string;
