@@ -35,7 +35,8 @@ export const ROOMS = {
   "node-agent": ["kit", "model", "protocol", "bus", "actor", "library"],
   worker: ["kit", "model", "protocol", "bus", "actor", "library"],
   sdk: ["kit", "model", "protocol", "bus"],
-  cli: ["kit", "model", "protocol", "bus", "sdk", "library"],
+  chaos: ["kit", "model", "protocol", "bus"],
+  cli: ["kit", "model", "protocol", "bus", "sdk", "library", "chaos"],
   testkit: null,
 };
 
@@ -52,7 +53,7 @@ export function isPureFile(file) {
   const [, room, ...rest] = file.split("/");
   const inside = rest.slice(1).join("/");
   if (PURE_ROOMS.has(room)) return true;
-  if (room === "bus") return inside.startsWith("memory/");
+  if (room === "bus") return inside.startsWith("memory/") || inside === "lease.ts";
   if (!PURE_LOGIC_ROOMS.has(room)) return false;
   return inside !== "main.ts" && !inside.startsWith("adapters/");
 }

@@ -2,10 +2,19 @@
  * What deploy/ ships works: the server takes the configuration, each role may do its work and no
  * more, and systemd takes the units. A real nats-server is started with deploy/nats.conf itself.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { canSyncAlways, findNatsServer as findBinary } from "@murakkab/bus/nats-server";
 import { subjects } from "@murakkab/protocol";
 import { RealProcess } from "@murakkab/testkit";
 import { connect, JSONCodec, type NatsConnection, NatsError } from "nats";
@@ -86,6 +95,19 @@ describe("nats.conf", () => {
       });
     expect(() => check(ENVIRONMENT)).not.toThrow();
     expect(() => check({})).toThrow(/variable reference/);
+  });
+
+  test("its line for servers from 2.10 on is what the installed server makes of it", async () => {
+    const { version } = await findBinary();
+    const text = readFileSync(CONFIG, "utf8");
+    expect(text).toContain('  # include "nats-sync.conf"\n');
+    copyFileSync(join(DEPLOY, "nats-sync.conf"), join(directory, "nats-sync.conf"));
+    const synced = join(directory, "nats.conf");
+    writeFileSync(synced, text.replace('# include "nats-sync.conf"', 'include "nats-sync.conf"'));
+    const env = { ...process.env, ...ENVIRONMENT };
+    const run = spawnSync(natsServer(), ["-c", synced, "-t"], { env, encoding: "utf8" });
+    if (canSyncAlways(version)) expect(run.status).toBe(0);
+    else expect(run.stderr).toContain('unknown field "sync_interval"');
   });
 
   test("a wrong password is refused", async () => {

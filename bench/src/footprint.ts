@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { assert } from "@murakkab/kit";
 import { natsServerVersion, ROOT, withCluster } from "./demo-cluster.ts";
+import { cpuSecOf, rssMbOf } from "./process-cost.ts";
 import {
   type Bench,
   type BenchContext,
@@ -111,18 +112,6 @@ async function agentPids(): Promise<number[]> {
       pids.push(Number(name));
   }
   return pids;
-}
-
-async function cpuSecOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  // utime and stime in ticks of 1/100 s, children that were waited for included.
-  return [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0) / 100;
-}
-
-async function rssMbOf(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return (Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024) / 1_000_000;
 }
 
 async function measureInstall({ say }: BenchContext): Promise<Figure[]> {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME [--json] [--long]`: measures and prints one report.
+ * `npm run bench -- NAME [--json] [--long] [--profile]`: measures and prints one report.
  *
  * Progress goes to standard error; the last line of standard output is the report's object.
  */
@@ -7,13 +7,18 @@ import { parseArgs } from "node:util";
 import { runBusBench } from "@murakkab/bus/bench";
 import { describeError, InvalidArgumentError } from "@murakkab/kit";
 import { actorsBench } from "./actors.ts";
+import { dagBench } from "./dag.ts";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
+import { overloadBench } from "./overload.ts";
+import { recoveryBench } from "./recovery.ts";
 import { type Bench, formatTable } from "./report.ts";
 import { videoQaBench } from "./video-qa.ts";
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   overhead: overheadBench,
+  dag: dagBench,
+  overload: overloadBench,
   bus: {
     method:
       "our request path against the client's own with the same bytes to the same responder, in turn, median of the rounds' ratios",
@@ -22,13 +27,19 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "video-qa": videoQaBench,
   footprint: footprintBench,
   actors: actorsBench,
+  recovery: recoveryBench,
 };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     args: process.argv.slice(2),
     allowPositionals: true,
-    options: { json: { type: "boolean" }, long: { type: "boolean" }, verbose: { type: "boolean" } },
+    options: {
+      json: { type: "boolean" },
+      long: { type: "boolean" },
+      profile: { type: "boolean" },
+      verbose: { type: "boolean" },
+    },
   });
   const name = positionals[0] ?? "";
   const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
@@ -43,6 +54,7 @@ async function main(): Promise<void> {
   }
   const report = await bench.run({
     isLong: values.long === true,
+    isProfiled: values.profile === true,
     signal: controller.signal,
     say: (line) => void process.stderr.write(`${line}\n`),
   });

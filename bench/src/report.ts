@@ -24,6 +24,8 @@ export interface Report {
 
 export interface BenchContext {
   readonly isLong: boolean;
+  /** Write CPU profiles and tell the hot spots, where a bench can; figures are then no figures. */
+  readonly isProfiled: boolean;
   readonly signal: AbortSignal;
   /** One line on standard error. */
   readonly say: (line: string) => void;

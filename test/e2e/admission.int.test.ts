@@ -76,17 +76,6 @@ test("two agents that offer more than their host: the second is refused, both ar
   expect(said).toMatch(/first and second.*expected at most the host's/);
 });
 
-test("a second scheduler on the same bus refuses to start", async () => {
-  const { code, said } = await runToEnd(SCHEDULER, [
-    "--nats",
-    cluster.server.url,
-    "--token-file",
-    token,
-  ]);
-  expect(code).toBe(1);
-  expect(said).toMatch(/another scheduler already serves this bus/);
-});
-
 test("NATS down at start: one sentence with the address, not a stack", async () => {
   for (const program of [SCHEDULER, AGENT]) {
     const { code, said } = await runToEnd(program, [

@@ -66,7 +66,8 @@ export interface ServiceInfo {
 
 export interface Messaging {
   readonly maxPayloadBytes: number;
-  publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
+  /** A string is sent as UTF-8, which costs less than encoding it before. */
+  publish(subject: string, data: Uint8Array | string, options?: PublishOptions): void;
   /** `handler` is called in order of arrival. It must not throw; a throw is a defect. */
   subscribe(
     subject: string,

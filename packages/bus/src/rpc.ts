@@ -58,6 +58,8 @@ export interface ServeOptions<T> {
   /** What the request is called in messages, such as "submission". */
   readonly what: string;
   readonly queueGroup?: string;
+  /** Called before the message is even decoded: a throw is the answer. */
+  readonly admit?: () => void;
   /** Told of defects (errors that are no RuntimeError) before the caller gets INTERNAL. */
   readonly onDefect: (error: unknown, subject: string) => void;
 }
@@ -73,6 +75,7 @@ export function serve<T>(
     let encoding: Encoding = "json";
     let result: unknown;
     try {
+      options.admit?.();
       const decoded = decode(message.data, message.headers);
       encoding = decoded.encoding;
       result = await handle(validate(schema, decoded.value, what), message);

@@ -12,6 +12,10 @@ busCompliance("memory", async () => {
     startServer: async () => {
       broker.start();
     },
+    deleteStore: async (kind, name) => {
+      if (kind === "bucket") broker.store.deleteBucket(name);
+      else broker.store.deleteLog(name);
+    },
     close: async () => undefined,
   };
 });

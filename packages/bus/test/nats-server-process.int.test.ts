@@ -1,10 +1,11 @@
 /** Goal: servers start, stop, crash and end with us. Method: real processes, also a killed parent. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { natsServerConfig } from "../src/nats/nats-server-config.ts";
 import { ORPHAN_GUARD_SCRIPT } from "../src/nats/orphan-guard.ts";
 import type { NatsServerExit } from "../src/nats/server-entry.ts";
@@ -85,18 +86,43 @@ test("a bad configuration and a bad program are told", async () => {
   await expect(findNatsServer({ binary: stranger })).rejects.toThrow(/is not nats-server/);
 });
 
-test("the configuration holds only what the version knows", () => {
+describe("the configuration holds only what the version knows", () => {
   const settings = {
     host: "127.0.0.1",
     port: -1,
     storeDirectory: "/s",
     portsDirectory: "/p",
-    isSyncAlways: true,
   };
-  const old = { text: "2.9.10", major: 2, minor: 9 };
-  const recent = { text: "2.10.0", major: 2, minor: 10 };
-  expect(natsServerConfig(settings, old)).not.toContain("sync_interval");
-  expect(natsServerConfig(settings, recent)).toContain("sync_interval: always");
+  test.each([
+    ["2.8.4", 2, 8, false],
+    ["2.9.10", 2, 9, false],
+    ["2.9.25", 2, 9, false],
+    ["2.10.0", 2, 10, true],
+    ["2.12.1", 2, 12, true],
+    ["3.0.0-dev", 3, 0, true],
+  ] as const)("%s", (text, major, minor, isSynced) => {
+    const version = { text, major, minor };
+    const lines = ["jetstream {", 'store_dir: "/s"'];
+    for (const line of lines) expect(natsServerConfig(settings, version)).toContain(line);
+    expect(natsServerConfig(settings, version).includes("sync_interval: always")).toBe(isSynced);
+    const fast = { ...settings, isSyncAlways: false };
+    expect(natsServerConfig(fast, version)).not.toContain("sync_interval");
+  });
+
+  test("the server that is installed takes what is decided for it, and nothing newer", async () => {
+    const { path, version } = await findNatsServer();
+    const check = (text: string): string | null => {
+      const file = join(directory, "check.conf");
+      writeFileSync(file, text);
+      const run = spawnSync(path, ["-c", file, "-t"], { encoding: "utf8" });
+      return run.status === 0 ? null : run.stderr;
+    };
+    expect(check(natsServerConfig(settings, version))).toBeNull();
+    const newest = { text: "99.0.0", major: 99, minor: 0 };
+    const refused = check(natsServerConfig(settings, newest));
+    if (version.major === 2 && version.minor < 10) expect(refused).toContain("sync_interval");
+    else expect(refused).toBeNull();
+  });
 });
 
 test("a child does not outlive a parent that was killed (P2)", async () => {

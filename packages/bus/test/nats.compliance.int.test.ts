@@ -18,6 +18,13 @@ busCompliance("nats", async () => {
       }),
     stopServer: () => server.stop(),
     startServer: () => server.restart(),
+    deleteStore: async (kind, name) => {
+      const bus = await connectNats({ servers: server.url });
+      const stream = kind === "bucket" ? `KV_${name}` : name;
+      const subject = `$JS.API.STREAM.DELETE.${stream}`;
+      await bus.messaging.request(subject, new Uint8Array(0), { timeoutMs: 5_000 });
+      await bus.close();
+    },
     close: async () => {
       await server.stop();
       await rm(directory, { recursive: true, force: true });

@@ -23,6 +23,7 @@ export function buildProgram(context: Context, done: Done): Command {
       outputError: (text, write) => write(text.replace(/^error: /, "murakkab: ")),
     });
   addClusterCommands(program, context, done);
+  addChaosCommand(program, context, done);
   addJobCommands(program, context, done);
   addViewCommands(program, context, done);
   addLibraryCommands(program, context, done);
@@ -89,6 +90,29 @@ function addClusterCommands(program: Command, context: Context, done: Done): voi
         done(await runProcess(context, program_, flags));
       });
   }
+}
+
+function addChaosCommand(program: Command, context: Context, done: Done): void {
+  program
+    .command("chaos")
+    .description("start a cluster on this host, load it, break it, and check that it kept its word")
+    .option("--seed <number>", "the same seed breaks the same things (default: a random one)")
+    .option("--for <time>", "how long faults are injected (default: 60s)")
+    .option(
+      "--kill <kinds>",
+      "worker, agent, scheduler, nats, pause, disk; a list with commas (default: all)",
+    )
+    .option("--jobs-in-flight <count>", "jobs that run at any time (default: 16)")
+    .option("--schedulers <count>", "scheduler processes (default: 2)")
+    .option("--agents <count>", "node agents; they divide this host's cores (default: 2)")
+    .option("--data <dir>", "data directory, kept afterwards (default: a temporary one)")
+    .option("--log <file>", "write the timeline and what was seen of each job, as JSON lines")
+    .option("--json", "print the result as JSON on stdout, the timeline on stderr")
+    .option("--verbose", "show stacks of errors")
+    .action(async (flags) => {
+      const { chaos } = await import("./commands/chaos.ts");
+      done(await chaos(context, flags));
+    });
 }
 
 function addRequestOptions(command: Command): Command {

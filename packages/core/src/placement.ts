@@ -7,6 +7,7 @@
  * Invariants:
  *   P1. The cores and memory of a node are never promised beyond its offer.
  *   P2. Same snapshot and demand, same placement: ties are broken by id.
+ *   P3. An instance gets no more attempts at a time than its executor's concurrency.
  */
 import type { ExecutorEntry } from "@murakkab/model";
 
@@ -73,7 +74,9 @@ export function placeAttempt(snapshot: PlacementSnapshot, demand: PlacementDeman
   });
   if (eligible.length === 0) return { kind: "infeasible", rejected };
   const free = eligible.filter((node) => {
-    const isFree = node.cpusFree >= demand.executor.resources.cores;
+    const { cores } = demand.executor.resources;
+    // Work that reserves no core fits a full node, too; sums of fractions may end a hair below 0.
+    const isFree = cores === 0 || node.cpusFree >= cores;
     if (!isFree) rejected.push({ node: node.node, reason: "its cores are busy" });
     return isFree;
   });
@@ -86,6 +89,19 @@ export function placeAttempt(snapshot: PlacementSnapshot, demand: PlacementDeman
   );
 }
 
+type WarmDemand = Pick<PlacementDemand, "executor" | "labels" | "localBytes">;
+
+/** The best of these instances that can take one more attempt now, or null. */
+export function pickWarm(
+  nodes: readonly PlacementNode[],
+  instances: readonly PlacementInstance[],
+  demand: WarmDemand,
+): Extract<Placement, { kind: "run" }> | null {
+  const { cores } = demand.executor.resources;
+  const free = nodes.filter((node) => node.cpusFree >= cores && vetoNode(node, demand) === null);
+  return runOnWarm(free, instances, demand);
+}
+
 function splitByFailure(
   instances: readonly PlacementInstance[],
   { avoidInstances }: PlacementDemand,
@@ -95,7 +111,10 @@ function splitByFailure(
 }
 
 /** Why a node can never run the demand; null when it can. Cheap vetoes only. */
-function vetoNode(node: PlacementNode, { executor, labels }: PlacementDemand): string | null {
+function vetoNode(
+  node: PlacementNode,
+  { executor, labels }: Pick<PlacementDemand, "executor" | "labels">,
+): string | null {
   const program = executor.programs.find((name) => !node.programs.has(name));
   if (program !== undefined) return `it lacks the program ${program}`;
   if (executor.resources.cores > node.cpusOffered) {
@@ -111,13 +130,13 @@ function vetoNode(node: PlacementNode, { executor, labels }: PlacementDemand): s
 function runOnWarm(
   free: readonly PlacementNode[],
   instances: readonly PlacementInstance[],
-  demand: PlacementDemand,
-): Placement | null {
+  demand: WarmDemand,
+): Extract<Placement, { kind: "run" }> | null {
   const byNode = new Map(free.map((node) => [node.node, node]));
   const bytesMax = Math.max(1, ...demand.localBytes.values());
   const scored = instances
     .filter((it) => it.executor === demand.executor.id && it.state === "ready")
-    .filter((it) => it.inFlightCount === 0 && byNode.has(it.node))
+    .filter((it) => it.inFlightCount < concurrencyOf(demand.executor) && byNode.has(it.node)) // P3
     .map((it) => {
       const node = byNode.get(it.node);
       const locality = (demand.localBytes.get(it.node) ?? 0) / bytesMax;
@@ -125,7 +144,12 @@ function runOnWarm(
       const score = LOCALITY_WEIGHT * locality + FREE_CORES_WEIGHT * freeCores;
       return { it, score };
     })
-    .sort((a, b) => b.score - a.score || (a.it.instance < b.it.instance ? -1 : 1));
+    .sort(
+      (a, b) =>
+        b.score - a.score ||
+        a.it.inFlightCount - b.it.inFlightCount ||
+        (a.it.instance < b.it.instance ? -1 : 1),
+    );
   const best = scored[0];
   if (best === undefined) return null;
   return { kind: "run", instance: best.it.instance, node: best.it.node };
@@ -139,14 +163,13 @@ function startNew(
 ): Placement | null {
   const own = instances.filter((it) => it.executor === demand.executor.id);
   const coming = own.filter((it) => it.state === "starting").length;
-  if (coming >= demand.waitingCount) return null;
+  if (coming * concurrencyOf(demand.executor) >= demand.waitingCount) return null;
   const candidates = free
     .map((node) => ({ node, room: makeRoom(node, instances, demand) }))
     .filter(({ node, room }) => {
       // More instances than cores on one node could never run at the same time.
       const here = own.filter((it) => it.node === node.node && it.state !== "stopping").length;
-      const coresMax = Math.floor(node.cpusOffered / demand.executor.resources.cores);
-      if (here >= Math.max(1, coresMax)) return false;
+      if (here >= instancesMax(node, demand.executor)) return false;
       const starting = countOn(
         instances.filter((it) => it.state === "starting"),
         node,
@@ -167,6 +190,16 @@ function startNew(
   const best = candidates[0];
   if (best === undefined) return null;
   return { kind: "start", node: best.node.node, evict: best.room ?? [] };
+}
+
+function concurrencyOf({ resources }: ExecutorEntry): number {
+  return resources.concurrency ?? 1;
+}
+
+/** What reserves no core is still one event loop, which can keep one core busy and no more. */
+function instancesMax(node: PlacementNode, { resources }: ExecutorEntry): number {
+  const coresEach = resources.cores === 0 ? 1 : resources.cores;
+  return Math.max(1, Math.floor(node.cpusOffered / coresEach));
 }
 
 function countOn(instances: readonly PlacementInstance[], node: PlacementNode): number {

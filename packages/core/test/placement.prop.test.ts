@@ -9,12 +9,16 @@ const ports = { inputs: { a: "a" }, outputs: { b: "b" } };
 const executor = fc
   .record({
     id: fc.constantFrom("x", "y", "z"),
-    cores: fc.constantFrom(0.5, 1, 2, 4),
+    cores: fc.constantFrom(0, 0.5, 1, 2, 4),
+    concurrency: fc.constantFrom(1, 2, 3),
     memoryMib: fc.integer({ min: 16, max: 512 }),
     program: fc.constantFrom("ffmpeg", "tesseract"),
   })
-  .map(({ id, cores, memoryMib, program }) =>
-    buildExecutor(id, id, ports, { resources: { cores, memoryMib }, programs: [program] }),
+  .map(({ id, cores, concurrency, memoryMib, program }) =>
+    buildExecutor(id, id, ports, {
+      resources: { cores, memoryMib, concurrency },
+      programs: [program],
+    }),
   );
 
 const node = (name: string) =>
@@ -42,7 +46,7 @@ const instance = fc.record({
   node: fc.constantFrom("n0", "n1", "n2"),
   executor: fc.constantFrom("x", "y", "z"),
   state: fc.constantFrom("starting" as const, "ready" as const, "stopping" as const),
-  inFlightCount: fc.integer({ min: 0, max: 1 }),
+  inFlightCount: fc.integer({ min: 0, max: 3 }),
   memoryMib: fc.integer({ min: 16, max: 256 }),
   usedAtMs: fc.integer({ min: 0, max: 100 }),
 });
@@ -72,11 +76,8 @@ test("safety: what is placed fits cores, memory, programs and labels", () => {
         expect(at?.labels).toHaveProperty(name, value);
       if (placement.kind === "run") {
         const it = fleet.instances.find((other) => other.instance === placement.instance);
-        expect(it).toMatchObject({
-          state: "ready",
-          inFlightCount: 0,
-          executor: wanted.executor.id,
-        });
+        expect(it).toMatchObject({ state: "ready", executor: wanted.executor.id });
+        expect(it?.inFlightCount).toBeLessThan(wanted.executor.resources.concurrency ?? 1); // P3
         return;
       }
       const freed = fleet.instances
@@ -123,6 +124,47 @@ test("same snapshot and demand, same placement; every rejection has a reason", (
       for (const { reason } of first.rejected) expect(reason.length).toBeGreaterThan(0);
     }),
   );
+});
+
+test("P3: attempts without a core share an instance up to its concurrency, then start another", () => {
+  const resources = { cores: 0, memoryMib: 64, concurrency: 2 };
+  const entry = buildExecutor("x", "x", ports, { resources });
+  const node = {
+    node: "n0",
+    cpusOffered: 2,
+    cpusFree: 0,
+    memoryOfferedMib: 512,
+    memoryFreeMib: 512,
+    labels: {},
+    programs: new Set<string>(),
+  };
+  const place = (inFlightCounts: readonly number[], waitingCount = 1) =>
+    placeAttempt(
+      {
+        nodes: [node],
+        instances: inFlightCounts.map((inFlightCount, index) => ({
+          instance: `x-${index}`,
+          node: "n0",
+          executor: "x",
+          state: "ready" as const,
+          inFlightCount,
+          memoryMib: 64,
+          usedAtMs: 0,
+        })),
+      },
+      {
+        executor: entry,
+        labels: {},
+        avoidInstances: new Set(),
+        localBytes: new Map(),
+        waitingCount,
+      },
+    );
+  expect(place([])).toMatchObject({ kind: "start", node: "n0" });
+  expect(place([1])).toMatchObject({ kind: "run", instance: "x-0" });
+  expect(place([2])).toMatchObject({ kind: "start" });
+  expect(place([1, 0])).toMatchObject({ kind: "run", instance: "x-1" });
+  expect(place([2, 2]).kind).toBe("wait"); // two cores are offered: a third loop has none
 });
 
 test("a retry avoids the instance that failed while another can take it", () => {

@@ -9,7 +9,7 @@ import type {
   HostIdentity,
   InstanceState,
 } from "@murakkab/model";
-import type { MediaInfo } from "@murakkab/protocol";
+import type { AttemptResult, MediaInfo } from "@murakkab/protocol";
 
 // ---- processes -------------------------------------------------------------------------------
 
@@ -22,7 +22,7 @@ export interface SpawnRequest {
 export interface ProcessExit {
   readonly code: number | null;
   readonly signal: string | null;
-  /** Why it could not even start. */
+  /** Why it could not even start, or that nobody saw how it ended. */
   readonly error?: string;
   /** Redacted last part of its stderr. */
   readonly stderrTail: string;
@@ -57,8 +57,42 @@ export interface InstanceProcess {
   usage(): ProcessUsage | null;
 }
 
+/** A worker that a former agent of this node left behind, ready and running. */
+export interface LeftWorker {
+  readonly request: SpawnRequest;
+  /** Takes it over; `onReady` and `onStatus` are never called: there is no channel. */
+  adopt(events: ProcessEvents): InstanceProcess;
+}
+
 export interface ProcessPort {
   spawn(request: SpawnRequest, events: ProcessEvents): InstanceProcess;
+  /**
+   * What a former agent left: workers that can be told for certain, each to be adopted. All else
+   * of it is ended and removed before this resolves.
+   */
+  recover(): Promise<readonly LeftWorker[]>;
+}
+
+// ---- what survives a restart -------------------------------------------------------------------
+
+/** The highest leader generation that was obeyed. A damaged record is set aside and named. */
+export interface GenerationPort {
+  load(): Promise<{ readonly generation: number; readonly quarantinedAt: string | null }>;
+  /** Resolves when it would survive a crash of the host. */
+  save(generation: number): Promise<void>;
+}
+
+/**
+ * Results of attempts that their askers never got, written by workers. Names are opaque; a name
+ * that is gone reads as null.
+ */
+export interface SpoolFilesPort {
+  list(): Promise<readonly string[]>;
+  /** Errors: any, when the content is not a result. */
+  read(name: string): Promise<AttemptResult | null>;
+  remove(name: string): Promise<void>;
+  /** Sets an unreadable one aside and gives its new place. */
+  quarantine(name: string): Promise<string>;
 }
 
 // ---- host ------------------------------------------------------------------------------------
@@ -119,9 +153,14 @@ export interface BlobPort {
     source: AsyncIterable<Uint8Array>,
     reserve: (bytes: number) => Promise<void>,
   ): Promise<StagedBlob>;
-  /** Takes a file over by moving it. */
+  /**
+   * Takes a file over by moving it. Until it is committed the source stays where it was, so that
+   * whoever asked can ask again when this agent is lost in between.
+   */
   adopt(path: string, reserve: (bytes: number) => Promise<void>): Promise<StagedBlob>;
   pathOf(hash: string): string;
+  /** Whether the bytes are still there: a disk may lose them while the agent runs. */
+  has(hash: string): Promise<boolean>;
   /** Whether the stored bytes still have this hash. */
   verify(hash: string): Promise<boolean>;
   remove(hash: string): Promise<void>;
@@ -143,7 +182,11 @@ export interface SourcePort {
   open(source: string, limits: SourceLimits): Promise<OpenedSource>;
 }
 
-/** Fetches an artifact from another node's artifact server. */
+/**
+ * Fetches an artifact from another node's artifact server. Errors: `NOT_FOUND` when that node says
+ * that it does not have it, `FETCH_REFUSED` when it answered otherwise, `FETCH_FAILED` when it
+ * could not be reached.
+ */
 export interface FetchPort {
   fetch(
     holder: ArtifactHolder,

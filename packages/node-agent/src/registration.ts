@@ -8,14 +8,25 @@
  *   R1. At most one registration is under way; one that is asked for meanwhile follows it.
  *   R2. Only a terminal answer ends the retries. Silence, no listener or a lost bus never does.
  *   R3. Beats are sent only after the first accepted registration and until `stop`.
+ *   R4. Being asked ends the wait of the registration under way: neither a pause nor an answer
+ *       that a lost leader owes delays the one to its successor.
  */
 import type { Messaging, Subscription } from "@murakkab/bus";
 import { call, publishValue } from "@murakkab/bus";
 import type { Cancel, Clock, Logger, Random } from "@murakkab/kit";
-import { backoffMs, delay, describeError, every, isRuntimeError } from "@murakkab/kit";
+import {
+  AbortSource,
+  backoffMs,
+  CancelledError,
+  delay,
+  describeError,
+  every,
+  isRuntimeError,
+  NoRespondersError,
+} from "@murakkab/kit";
 import type { NodeRegistration } from "@murakkab/model";
 import { HEARTBEAT_INTERVAL_MS, nodeRegisterReplySchema, subjects } from "@murakkab/protocol";
-import { REGISTER_BACKOFF, REGISTER_TIMEOUT_MS } from "./limits.ts";
+import { LEADERLESS_BACKOFF, REGISTER_BACKOFF, REGISTER_TIMEOUT_MS } from "./limits.ts";
 
 export interface RegistrationComponents {
   readonly clock: Clock;
@@ -30,6 +41,8 @@ export interface RegistrationOptions {
   readonly describe: () => NodeRegistration;
   /** Looks for programs that the library needs; true when the description has changed. */
   readonly learn: (programs: readonly string[]) => Promise<boolean>;
+  /** Each accepted registration, with the leader's generation, before it counts as done. */
+  readonly onAccepted: (generation: number) => Promise<void>;
   /** A later registration was refused: the node is no longer part of the fleet. */
   readonly onRefused: (error: unknown) => void;
 }
@@ -43,6 +56,8 @@ export class Registration {
   #isStopped = false;
   #isUnderWay = false;
   #isWantedAgain = false;
+  /** Ends the wait of the registration under way (R4). */
+  #hurry = new AbortSource();
   #wasDisconnected = false;
 
   constructor(components: RegistrationComponents, options: RegistrationOptions) {
@@ -54,25 +69,27 @@ export class Registration {
   async start(): Promise<void> {
     const { messaging, clock } = this.#components;
     this.#isUnderWay = true;
+    this.#subscriptions.push(
+      messaging.subscribe(subjects.nodeReregister(this.#options.node), () => this.#again("asked")),
+      messaging.subscribe(subjects.fleetReport, () => this.#again("a leader is new")),
+      messaging.onStatus((status) => {
+        if (status !== "connected") this.#wasDisconnected = true;
+        else if (this.#wasDisconnected) this.#again("bus reconnected");
+      }),
+    );
     try {
       await this.#register();
     } finally {
       this.#isUnderWay = false;
     }
     if (this.#isStopped) return;
-    this.#subscriptions.push(
-      messaging.subscribe(subjects.nodeReregister(this.#options.node), () => this.#again("asked")),
-      messaging.onStatus((status) => {
-        if (status !== "connected") this.#wasDisconnected = true;
-        else if (this.#wasDisconnected) this.#again("bus reconnected");
-      }),
-    );
     this.#beat();
     this.#cancelBeats = every(clock, HEARTBEAT_INTERVAL_MS, () => this.#beat());
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.#hurry.abort(new CancelledError("the agent stops"));
     this.#cancelBeats();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
@@ -82,6 +99,7 @@ export class Registration {
     this.#wasDisconnected = false;
     if (this.#isUnderWay) {
       this.#isWantedAgain = true;
+      this.#hurry.abort(new CancelledError(why)); // R4
       return;
     }
     this.#isUnderWay = true;
@@ -102,26 +120,43 @@ export class Registration {
     this.#again("asked while registering");
   }
 
-  /** R2. */
+  /** R2, R4. */
   async #register(): Promise<void> {
-    const { clock, random, messaging, log } = this.#components;
+    const { clock, random, log } = this.#components;
     for (let attempt = 1; !this.#isStopped; attempt += 1) {
+      if (this.#hurry.signal.aborted) {
+        this.#hurry = new AbortSource();
+        this.#isWantedAgain = false; // this round is what was asked for
+      }
+      const { signal } = this.#hurry;
       try {
-        const value = this.#options.describe();
-        const request = { subject: subjects.nodeRegister, value, schema: nodeRegisterReplySchema };
-        const { programs } = await call(messaging, request, { timeoutMs: REGISTER_TIMEOUT_MS });
-        // What was found only now is told at once: until then nobody can use it.
-        if (await this.#options.learn(programs)) continue;
+        if (await this.#tell(signal)) continue;
         log.info({ event: "node.registered", attempts: attempt }, "node registered");
         return;
       } catch (error) {
+        if (error instanceof CancelledError && signal.aborted) continue; // R4
         if (!isRuntimeError(error) || !error.isRetryable) throw error;
         const fields = { event: "node.register-failed", reason: describeError(error) };
         if (attempt === 1) log.info(fields, "no scheduler took the registration yet, retrying");
         else log.debug({ ...fields, attempts: attempt }, "still not registered");
-        await delay(clock, backoffMs(attempt, REGISTER_BACKOFF, random));
+        const isLeaderless = error instanceof NoRespondersError;
+        const backoff = isLeaderless ? LEADERLESS_BACKOFF : REGISTER_BACKOFF;
+        await delay(clock, backoffMs(attempt, backoff, random), signal).catch(() => undefined);
       }
     }
+  }
+
+  /** True when the description has changed meanwhile and is to be told again. */
+  async #tell(signal: AbortSource["signal"]): Promise<boolean> {
+    const value = this.#options.describe();
+    const request = { subject: subjects.nodeRegister, value, schema: nodeRegisterReplySchema };
+    const { programs, generation } = await call(this.#components.messaging, request, {
+      timeoutMs: REGISTER_TIMEOUT_MS,
+      signal,
+    });
+    await this.#options.onAccepted(generation);
+    // What was found only now is told at once: until then nobody can use it.
+    return this.#options.learn(programs);
   }
 
   #beat(): void {

@@ -1,5 +1,5 @@
 /** The agent as the scheduler and the workers see it, over a fake bus and virtual time. */
-import { TerminalError } from "@murakkab/kit";
+import { RetryableError, TerminalError } from "@murakkab/kit";
 import { instanceExitedSchema, nodeSampleSchema, subjects } from "@murakkab/protocol";
 import { describe, expect, it } from "vitest";
 import { settle } from "../../testkit/src/virtual-clock.ts";
@@ -42,6 +42,64 @@ describe("membership", () => {
     expect(messaging.valuesOn(subjects.opsOf(subjects.nodeSampled(NODE)))).toEqual(samples);
   });
 
+  it("asks again soon while nobody leads, and at once when a leader is new (R4)", async () => {
+    const { agent, clock, listen, messaging, registrations, pass } = fleetOfOne();
+    let tries = 0;
+    const request = messaging.request.bind(messaging);
+    messaging.request = (...args) => {
+      tries += 1;
+      return request(...args);
+    };
+    let isReady = false;
+    void agent.start().then(() => {
+      isReady = true;
+    });
+    await pass(100);
+    expect(tries).toBeGreaterThanOrEqual(2);
+    await pass(10_000);
+    expect(tries).toBeGreaterThanOrEqual(20); // never more than 500 ms apart
+    listen();
+    const nowMs = clock.monotonicMs();
+    messaging.publish(subjects.fleetReport, new Uint8Array());
+    await clock.runUntil(() => isReady);
+    expect(clock.monotonicMs()).toBe(nowMs);
+    expect(registrations).toHaveLength(1);
+  });
+
+  it("does not wait for a leader that took the registration and was lost (R4)", async () => {
+    const { agent, clock, listen, messaging, registrations } = fleetOfOne();
+    const mute = messaging.subscribe(subjects.nodeRegister, () => undefined);
+    let isReady = false;
+    void agent.start().then(() => {
+      isReady = true;
+    });
+    await settle();
+    mute.unsubscribe();
+    listen();
+    messaging.publish(subjects.fleetReport, new Uint8Array());
+    await clock.runUntil(() => isReady);
+    expect(clock.monotonicMs()).toBe(0);
+    expect(registrations).toHaveLength(1);
+  });
+
+  it("answers its own probe before it is taken, and nothing else (N4)", async () => {
+    const { agent, ask, messaging, refuse, listen, pass } = fleetOfOne();
+    listen();
+    refuse(new RetryableError("OVERLOADED", "not now"));
+    void agent.start().catch(() => undefined);
+    await pass(100);
+    const probe = messaging.subjectsWith("mk.v1.node.probe.n1.")[0] ?? "";
+    await expect(ask(probe, null, 10)).resolves.toEqual({ ok: true });
+    let answer: unknown = null;
+    void ask(subjects.instanceStart(NODE), startRequest("i1"), 1_000).catch((error) => {
+      answer = error;
+    });
+    await pass(1_100);
+    expect(answer).toMatchObject({ code: "TIMEOUT" });
+    await agent.stop();
+    expect(messaging.valuesOn(subjects.nodeLeft(NODE))).toEqual([]); // not ours to leave
+  });
+
   it("ends with the scheduler's refusal", async () => {
     const { agent, listen, refuse, settled } = fleetOfOne();
     listen();
@@ -81,6 +139,98 @@ describe("membership", () => {
     const sentCount = messaging.published.length;
     await pass(10_000).catch(() => undefined);
     expect(messaging.published.length).toBe(sentCount);
+  });
+});
+
+describe("adoption", () => {
+  async function adopting(executors: readonly Parameters<typeof executorOf>[0][]) {
+    const fleet = fleetOfOne();
+    for (const [index, changes] of executors.entries()) {
+      fleet.processes.left.push({ instance: `old${index}`, executor: executorOf(changes) });
+    }
+    return fleet;
+  }
+
+  it("takes over what runs: reported, counted, stoppable, its end told", async () => {
+    const fleet = await adopting([{ resources: { cores: 1, memoryMib: 200 } }]);
+    fleet.listen();
+    await fleet.settled(fleet.agent.start());
+    expect(fleet.registrations[0]?.instances).toMatchObject([{ instance: "old0", state: "ready" }]);
+    const start = fleet.ask(
+      subjects.instanceStart(NODE),
+      startRequest("i1", { resources: { cores: 1, memoryMib: 51 } }),
+    );
+    await expect(fleet.settled(start)).rejects.toMatchObject({ code: "NODE_FULL" });
+    const hello = { instance: "old0", holds: [], queuedCount: 1, inFlightCount: 2 };
+    await fleet.settled(fleet.ask(subjects.instanceHello(NODE), hello));
+    await fleet.pass(1_100);
+    expect(fleet.messaging.valuesOn(subjects.nodeSampled(NODE)).at(-1)).toMatchObject({
+      instances: [{ instance: "old0", state: "busy", queuedCount: 1, inFlightCount: 2 }],
+    });
+    const stop = { instance: "old0", graceMs: 100 };
+    await fleet.settled(fleet.ask(subjects.instanceStop(NODE), stop));
+    expect(fleet.processes.last.signals).toEqual(["SIGTERM"]);
+    expect(fleet.messaging.valuesOn(subjects.instanceExited(NODE))).toMatchObject([
+      { instance: "old0", reason: "stopped", wasExpected: true },
+    ]);
+  });
+
+  it("ends what no longer fits the offer (I1, I4)", async () => {
+    const fleet = await adopting([
+      { resources: { cores: 1, memoryMib: 200 } },
+      { resources: { cores: 1, memoryMib: 100 } },
+      { resources: { cores: 5, memoryMib: 1 } },
+    ]);
+    fleet.listen();
+    await fleet.settled(fleet.agent.start());
+    expect(fleet.registrations[0]?.instances).toMatchObject([{ instance: "old0" }]);
+    expect(fleet.processes.all.map(({ signals }) => signals)).toEqual([
+      [],
+      ["SIGKILL"],
+      ["SIGKILL"],
+    ]);
+    expect(fleet.processes.all.map(({ reapCount }) => reapCount)).toEqual([0, 1, 1]);
+  });
+
+  it("promises no core twice: an adopted worker tells what it holds, asked until it does", async () => {
+    const fleet = await adopting([{ resources: { cores: 4, memoryMib: 100 } }]);
+    fleet.listen();
+    await fleet.settled(fleet.agent.start());
+    expect(fleet.agent.heldCores).toBe(4);
+    await fleet.pass(2_500);
+    const musters = fleet.messaging.valuesOn(subjects.instanceMuster(NODE));
+    expect(musters).toEqual(Array(3).fill({ incarnation: fleet.registrations[0]?.incarnation }));
+    const hello = { instance: "old0", queuedCount: 0, inFlightCount: 1 };
+    const holds = [{ attempt: "old0.7", cores: 2 }];
+    const reply = fleet.ask(subjects.instanceHello(NODE), { ...hello, holds });
+    expect(await fleet.settled(reply)).toEqual({
+      incarnation: fleet.registrations[0]?.incarnation,
+    });
+    expect(fleet.agent.heldCores).toBe(2);
+    await fleet.pass(2_500);
+    expect(fleet.messaging.valuesOn(subjects.instanceMuster(NODE)).length).toBeLessThanOrEqual(4);
+    await fleet.settled(fleet.ask(subjects.coresRelease(NODE), { attempt: "old0.7" }));
+    expect(fleet.agent.heldCores).toBe(0);
+  });
+
+  it("tells a worker that it does not have that it is nobody's", async () => {
+    const fleet = await running();
+    const hello = { instance: "stranger", holds: [], queuedCount: 0, inFlightCount: 0 };
+    const reply = fleet.settled(fleet.ask(subjects.instanceHello(NODE), hello));
+    await expect(reply).rejects.toMatchObject({ code: "INSTANCE_ENDED" });
+  });
+
+  it("serves its adopted workers while nobody leads", async () => {
+    const fleet = await adopting([{}]);
+    void fleet.agent.start();
+    await fleet.pass(1_000);
+    const hello = { instance: "old0", holds: [], queuedCount: 0, inFlightCount: 0 };
+    await fleet.settled(fleet.ask(subjects.instanceHello(NODE), hello));
+    const acquire = { instance: "old0", attempt: "a", cores: 1, remainingMs: 100 };
+    expect(await fleet.settled(fleet.ask(subjects.coresAcquire(NODE), acquire))).toEqual({
+      ok: true,
+    });
+    await fleet.agent.stop();
   });
 });
 

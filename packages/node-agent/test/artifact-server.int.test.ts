@@ -61,7 +61,7 @@ describe("two nodes", () => {
     };
     const opened = b.serviceWith(TOKEN).open({ jobId: "j", artifact, remainingMs: 5_000 });
     await expect(opened).rejects.toMatchObject({
-      code: "ARTIFACT_UNAVAILABLE",
+      code: "ARTIFACT_LOST",
       message: expect.stringContaining("artifact server of node gone did not serve it"),
     });
   });

@@ -1,6 +1,7 @@
 export * from "./actor-messages.ts";
 export * from "./codec.ts";
 export * from "./envelope.ts";
+export * from "./journal.ts";
 export * from "./limits.ts";
 export * from "./messages.ts";
 export * from "./subjects.ts";

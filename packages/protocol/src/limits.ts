@@ -17,6 +17,10 @@ export const JOB_DEADLINE_MS_MAX = 7 * 24 * 3_600_000;
 export const JOB_WAIT_MS_MAX = 60_000;
 /** Attempts per item, first one included. */
 export const ATTEMPTS_MAX = 3;
+/** Attempts per item that may fail for reasons that are not the work's, such as a lost artifact. */
+export const TRANSIENT_FAILURES_MAX = 20;
+/** Times that finished steps of one job may run again because their results were lost. */
+export const RERUNS_MAX = 64;
 /** Heartbeat of an agent, ms. */
 export const HEARTBEAT_INTERVAL_MS = 1_000;
 /** An agent that was silent for this long is lost, ms: three missed beats and some slack. */

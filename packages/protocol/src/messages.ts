@@ -236,6 +236,8 @@ export const JOB_EVENT_NAMES = [
   "attempt-finished",
   "attempt-failed",
   "step-finished",
+  /** A finished step runs again: its result was lost, or its inputs changed. */
+  "step-rerun",
   "succeeded",
   "failed",
   "cancelled",
@@ -313,6 +315,9 @@ export const nodeHeartbeatSchema = z.object({
   seq: z.number(),
 });
 
+/** Says nothing: what counts is that somebody answers. */
+export const nodeProbeSchema = z.unknown();
+
 export const nodeLeftSchema = z.object({ node: idSchema, incarnation: z.string() });
 
 export const nodeSampleSchema = z.object({
@@ -385,13 +390,30 @@ export type InstanceExited = z.infer<typeof instanceExitedSchema>;
 /** Waits in the agent's queue until the cores are free, at most `remainingMs`. */
 export const coresAcquireSchema = z.object({
   instance: idSchema,
-  /** Idempotency key of the attempt; release uses the same. */
+  /** Names one run of an attempt on one instance; a repeat and the release use the same. */
   attempt: z.string(),
   cores: z.number().positive(),
   remainingMs: milliseconds,
 });
 export type CoresAcquire = z.infer<typeof coresAcquireSchema>;
 export const coresReleaseSchema = z.object({ attempt: z.string() });
+/**
+ * From a worker whose channel to its agent is gone: to a new agent the truth about its cores and
+ * its queue, later on its queue only. An agent that does not have the instance answers
+ * INSTANCE_ENDED: the worker ends itself.
+ */
+export const instanceHelloSchema = z.object({
+  instance: idSchema,
+  /** Acquired and not yet released. */
+  holds: z.array(z.object({ attempt: z.string(), cores: z.number().positive() })),
+  queuedCount: z.number().int().nonnegative(),
+  inFlightCount: z.number().int().nonnegative(),
+});
+export type InstanceHello = z.infer<typeof instanceHelloSchema>;
+export const instanceHelloReplySchema = z.object({ incarnation: z.string() });
+
+export const instanceMusterSchema = z.object({ incarnation: z.string() });
+
 export const okReplySchema = z.object({ ok: z.literal(true) });
 
 // ---- attempts --------------------------------------------------------------------------------
@@ -481,3 +503,45 @@ export const attemptResultSchema = z.object({
   reply: attemptReplySchema,
 });
 export type AttemptResult = z.infer<typeof attemptResultSchema>;
+
+// ---- schedulers ------------------------------------------------------------------------------
+
+export const schedulerBeatSchema = z.object({
+  scheduler: idSchema,
+  version: z.string(),
+  /** Hash of what all schedulers of a cluster must agree on: the library, the partition count. */
+  config: z.string(),
+  /** Highest generation under which it took partitions. */
+  generation: z.number().int().nonnegative(),
+  /** One hex digit per four partitions, lowest partition in the lowest bit. */
+  owned: z.string().regex(/^[0-9a-f]*$/),
+  /** Generation of its leadership; 0 = it does not lead. */
+  leads: z.number().int().nonnegative().default(0),
+  isLeaving: z.boolean().default(false),
+  /** It is new: everybody answers with a beat at once. */
+  isHello: z.boolean().default(false),
+});
+export type SchedulerBeat = z.infer<typeof schedulerBeatSchema>;
+
+export const handOverSchema = z.object({
+  to: idSchema,
+  partitions: z.array(z.number().int().nonnegative()),
+});
+/** Those whose journal is complete and free to be taken now. */
+export const handOverReplySchema = z.object({ partitions: z.array(z.number()) });
+
+export const JOB_VERBS = ["submit", "get", "wait", "events", "cancel", "result"] as const;
+export type JobVerb = (typeof JOB_VERBS)[number];
+/** A request about a job on its way to the owner of its partition. */
+export const partitionRequestSchema = z.object({
+  verb: z.enum(JOB_VERBS),
+  jobId: idSchema,
+  body: z.unknown(),
+});
+
+export const instanceWantSchema = z.object({
+  executor: z.string(),
+  labels: z.record(z.string(), z.string()),
+  waitingCount: z.number().int().nonnegative(),
+  avoidInstances: z.array(z.string()),
+});

@@ -1,48 +1,47 @@
 /**
  * Attempts that wait, and the instances that take them.
  *
- * Owns:      the queue and one ask per attempt.
+ * Owns:      the queues and one ask per attempt.
  * Does not:  decide placements (core/placement.ts) or retries (job-machine.ts), or know how an
- *            instance starts and stops (instance-pool.ts).
+ *            instance starts and stops (the InstanceStarter: this process's pool or the leader's).
  *
  * Invariants:
- *   Q1. Every submitted attempt is settled exactly once: finished or failed.
+ *   Q1. Every submitted attempt is settled exactly once: finished, failed, or forgotten by its job.
  *   Q2. An attempt is sent to one instance; a lost instance fails it at once, not by time-out.
- *   Q3. Waiting attempts of one executor keep their order.
+ *   Q3. Waiting attempts of one executor and tenant keep their order; tenants take turns.
  */
 import type { ActorSystemPort } from "@murakkab/actor";
-import type { Messaging } from "@murakkab/bus";
-import { type Placement, placeAttempt } from "@murakkab/core";
+import { type Placement, pickWarm } from "@murakkab/core";
 import {
   AbortSource,
-  assert,
   type Cancel,
   type Clock,
   type Deadline,
   isRuntimeError,
   type Logger,
-  type Random,
   TerminalError,
   toWireError,
   type WireError,
 } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import type { AttemptMeasure, AttemptReply, AttemptRequest, PassedValue } from "@murakkab/protocol";
+import { FairQueue } from "./fair-queue.ts";
 import type { Fleet, FleetInstance } from "./fleet.ts";
-import { InstancePool, type InstancePoolSettings } from "./instance-pool.ts";
 import type { AttemptPlace } from "./job-machine.ts";
 
 export interface AttemptWork {
-  readonly jobId: string;
-  readonly key: string;
+  readonly tenant: string;
   readonly executor: ExecutorEntry;
   readonly labels: Readonly<Record<string, string>>;
   readonly avoidInstances: ReadonlySet<string>;
   readonly localBytes: ReadonlyMap<string, number>;
   readonly deadline: Deadline;
+  /** A former owner of the job sent it there: it is asked again. */
+  readonly resumeAt: AttemptPlace | null;
   /** Builds the request once a place is known. May write large values into that node's store. */
   readonly makeRequest: (place: AttemptPlace) => Promise<Omit<AttemptRequest, "remainingMs">>;
-  readonly onStarted: (place: AttemptPlace) => void;
+  /** The attempt is sent once this resolves. */
+  readonly onStarted: (place: AttemptPlace) => Promise<void>;
   readonly onFinished: (
     place: AttemptPlace,
     outputs: Readonly<Record<string, PassedValue>>,
@@ -56,13 +55,54 @@ export interface AttemptWork {
 }
 
 export interface AttemptHandle {
+  readonly isSettled: boolean;
+  /** Stops the attempt; it is settled with what the worker then tells. */
   abort(error: WireError): void;
+  /** The job has another owner: nothing more is told to this one. The worker goes on. */
+  forget(): void;
+  /** Settles with a reply that came another way. False: it was settled before. */
+  deliver(reply: AttemptReply): boolean;
+}
+
+/** Where instances come from. */
+export interface InstanceStarter {
+  /**
+   * Attempts of this executor wait and no instance takes them. Called again while they do.
+   * `onRefused` is told when no node could ever run it.
+   */
+  want(demand: {
+    readonly executor: ExecutorEntry;
+    readonly labels: AttemptWork["labels"];
+    readonly waitingCount: number;
+    readonly avoidInstances: ReadonlySet<string>;
+    readonly onRefused: (error: WireError) => void;
+  }): void;
+}
+
+export interface DispatcherComponents {
+  readonly fleet: Fleet;
+  readonly actors: ActorSystemPort;
+  readonly starter: InstanceStarter;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Group {
+  readonly key: string;
+  readonly executor: ExecutorEntry;
+  readonly labels: AttemptWork["labels"];
+  readonly waiting: FairQueue<Entry>;
+  /** The starter was asked at this time and need not be asked again at once. */
+  wantedAtMs: number;
+  /** Since when no node could run it; null = some can. */
+  infeasibleSinceMs: number | null;
 }
 
 interface Entry {
   readonly work: AttemptWork;
+  readonly group: Group;
   state: "waiting" | "running" | "settled";
-  instance: FleetInstance | null;
+  place: AttemptPlace | null;
   /** Asks the worker to stop and to tell what it had cost. */
   readonly source: AbortSource;
   /** Ends the wait for an answer that is known not to come. */
@@ -70,189 +110,193 @@ interface Entry {
   cancelTimer: Cancel;
 }
 
-export type DispatcherSettings = Pick<
-  InstancePoolSettings,
-  "idleStopMs" | "startLimitMs" | "onNodeGone"
->;
-
 /** Internal: an answer may have been lost with the connection. */
 const BUS_WAS_AWAY = "BUS_WAS_AWAY";
 /** A lost instance is known by event; this only bounds an answer that got lost on the way, ms. */
 const ABORT_ANSWER_MS = 5_000;
+/** How long attempts wait for a node that can run them, ms: agents are restarted within seconds. */
+const INFEASIBLE_PATIENCE_MS = 15_000;
+/** How often the starter is asked again while attempts wait, ms. */
+const WANT_AGAIN_MS = 100;
 
 export class Dispatcher {
-  private readonly fleet: Fleet;
-  private readonly actors: ActorSystemPort;
-  private readonly clock: Clock;
+  private readonly parts: DispatcherComponents;
   private readonly log: Logger;
-  private readonly waiting: Entry[] = [];
+  private readonly groups = new Map<string, Group>();
   private readonly running = new Set<Entry>();
-  private readonly wanted = new Map<
-    string,
-    { executor: ExecutorEntry; labels: AttemptWork["labels"] }
-  >();
-  private readonly pool: InstancePool;
+  private cancelWant: Cancel | null = null;
   private isConnected = true;
   private readonly connectWaiters: (() => void)[] = [];
 
-  constructor(
-    components: {
-      readonly fleet: Fleet;
-      readonly actors: ActorSystemPort;
-      readonly messaging: Messaging;
-      readonly clock: Clock;
-      readonly random: Random;
-      readonly log: Logger;
-    },
-    settings: DispatcherSettings,
-  ) {
-    this.fleet = components.fleet;
-    this.actors = components.actors;
-    this.clock = components.clock;
+  constructor(components: DispatcherComponents) {
+    this.parts = components;
     this.log = components.log.child({ component: "dispatcher" });
-    this.pool = new InstancePool(components, {
-      ...settings,
-      isConnected: () => this.isConnected,
-      onChanged: () => this.pump(),
-      onGaveUp: (executor, error) => this.failWaiting(executor, error),
-    });
+  }
+
+  get waitingCount(): number {
+    let count = 0;
+    for (const group of this.groups.values()) count += group.waiting.count;
+    return count;
   }
 
   submit(work: AttemptWork): AttemptHandle {
+    const group = this.groupOf(work.executor, work.labels);
     const entry: Entry = {
       work,
+      group,
       state: "waiting",
-      instance: null,
+      place: null,
       source: new AbortSource(),
       giveUp: new AbortSource(),
       cancelTimer: () => undefined,
     };
-    this.waiting.push(entry);
-    this.pump();
-    return { abort: (error) => this.abort(entry, error) };
+    if (work.resumeAt === null) {
+      group.waiting.push(work.tenant, entry);
+      this.pumpGroup(group);
+    } else void this.run(entry, work.resumeAt);
+    return {
+      get isSettled() {
+        return entry.state === "settled";
+      },
+      abort: (error) => this.abort(entry, error),
+      forget: () => this.forget(entry),
+      deliver: (reply) => this.deliver(entry, reply),
+    };
+  }
+
+  private groupOf(executor: ExecutorEntry, labels: AttemptWork["labels"]): Group {
+    const names = Object.keys(labels);
+    const key = names.length === 0 ? executor.id : `${executor.id}|${JSON.stringify(labels)}`;
+    const known = this.groups.get(key);
+    if (known !== undefined) return known;
+    const group = {
+      key,
+      executor,
+      labels,
+      waiting: new FairQueue<Entry>(),
+      wantedAtMs: -1e9,
+      infeasibleSinceMs: null,
+    };
+    this.groups.set(key, group);
+    return group;
   }
 
   /** Asks for a warm instance of each executor, in the order in which they will be needed. */
   prewarm(executors: readonly ExecutorEntry[], labels: AttemptWork["labels"]): void {
-    const have = new Set(this.fleet.listInstances().map((it) => it.executor.id));
     for (const executor of executors) {
-      if (!have.has(executor.id)) this.wanted.set(executor.id, { executor, labels });
+      if (this.parts.fleet.countOf(executor.id) > 0) continue;
+      const avoidInstances = new Set<string>();
+      const onRefused = (): void => undefined; // told when an attempt waits for it
+      this.parts.starter.want({ executor, labels, waitingCount: 0, avoidInstances, onRefused });
     }
-    this.pump();
   }
 
   /** Places what can be placed now. Called whenever something may have become free. */
   pump(): void {
+    for (const group of this.groups.values()) this.pumpGroup(group);
+  }
+
+  private pumpGroup(group: Group): void {
     if (!this.isConnected) return;
-    const blocked = new Set<string>();
-    for (const entry of [...this.waiting]) {
-      if (entry.state !== "waiting") continue;
-      const { executor, labels } = entry.work;
-      const group = `${executor.id}|${JSON.stringify(labels)}`;
-      if (blocked.has(group)) continue; // Q3
-      const placement = this.place(entry.work);
-      this.act(entry, placement);
-      if (placement.kind === "wait") blocked.add(group);
-      // A started instance serves this executor's first waiter; more may be started for the next.
-      if (placement.kind === "start") this.startForOthers(entry, blocked, group);
-    }
-    for (const [id, { executor, labels }] of this.wanted) {
-      const placement = this.placeAhead(executor, labels);
-      if (placement.kind === "start") this.startInstance(placement, executor);
-      if (placement.kind !== "wait") this.wanted.delete(id);
-    }
-  }
-
-  /** Further waiters of the same executor may deserve instances on other free nodes. */
-  private startForOthers(entry: Entry, blocked: Set<string>, group: string): void {
-    blocked.add(group);
     for (;;) {
-      const placement = this.place(entry.work);
-      if (placement.kind !== "start") return;
-      this.startInstance(placement, entry.work.executor);
+      const entry = group.waiting.peek();
+      if (entry === undefined) {
+        if (group.waiting.count === 0) this.groups.delete(group.key);
+        return;
+      }
+      const placement = this.place(entry.work, false) ?? this.placeOnSecondThought(entry);
+      if (placement === null) break;
+      group.infeasibleSinceMs = null;
+      group.waiting.take();
+      void this.run(entry, { instance: placement.instance, node: placement.node });
     }
+    this.want(group);
   }
 
-  private place(work: AttemptWork): Placement {
-    const mustWait = !this.pool.mayStart(work.executor.id);
-    const waitingCount = this.waiting.filter(
-      (it) => it.work.executor.id === work.executor.id,
-    ).length;
-    return placeAttempt(this.fleet.snapshot(), {
-      ...work,
-      waitingCount: mustWait ? 0 : waitingCount,
+  private place(
+    { executor, labels, localBytes, avoidInstances }: AttemptWork,
+    isLastResort: boolean,
+  ): Extract<Placement, { kind: "run" }> | null {
+    const demand = { executor, labels, localBytes };
+    const { nodes, instances } = this.parts.fleet.candidates(executor.id);
+    const allowed = instances.filter((it) => avoidInstances.has(it.instance) === isLastResort);
+    return pickWarm(nodes, allowed, demand);
+  }
+
+  /** An instance that failed this work is used again when no fresh one came in time. */
+  private placeOnSecondThought(entry: Entry): Extract<Placement, { kind: "run" }> | null {
+    const { avoidInstances, executor } = entry.work;
+    if (avoidInstances.size === 0) return null;
+    const instances = this.parts.fleet.candidates(executor.id).instances;
+    const isOtherComing = instances.some(
+      (it) => it.state === "starting" || !avoidInstances.has(it.instance),
+    );
+    const wasAsked = entry.group.wantedAtMs >= 0;
+    return isOtherComing || !wasAsked ? null : this.place(entry.work, true);
+  }
+
+  private want(group: Group): void {
+    const nowMs = this.parts.clock.monotonicMs();
+    if (nowMs - group.wantedAtMs >= WANT_AGAIN_MS) {
+      group.wantedAtMs = nowMs;
+      this.parts.starter.want({
+        executor: group.executor,
+        labels: group.labels,
+        waitingCount: group.waiting.count,
+        avoidInstances: group.waiting.peek()?.work.avoidInstances ?? new Set(),
+        onRefused: (error) => this.onRefused(group, error),
+      });
+    }
+    // Asked again as long as something waits: an answer or an event may get lost.
+    this.cancelWant ??= this.parts.clock.after(WANT_AGAIN_MS, () => {
+      this.cancelWant = null;
+      this.pump();
     });
   }
 
-  /** An instance that is only to be warm needs memory, not a free core. */
-  private placeAhead(executor: ExecutorEntry, labels: AttemptWork["labels"]): Placement {
-    const { nodes, instances } = this.fleet.snapshot();
-    const idle = nodes.map((node) => ({ ...node, cpusFree: node.cpusOffered }));
-    return placeAttempt(
-      { nodes: idle, instances },
-      {
-        executor,
-        labels,
-        avoidInstances: new Set(),
-        localBytes: new Map(),
-        waitingCount: this.pool.mayStart(executor.id) ? 1 : 0,
-      },
-    );
+  /** A fleet that lost its nodes a moment ago gets them back more often than not. */
+  private onRefused(group: Group, error: WireError): void {
+    const nowMs = this.parts.clock.monotonicMs();
+    group.infeasibleSinceMs ??= nowMs;
+    const waitedMs = nowMs - group.infeasibleSinceMs;
+    if (error.code === "NO_FEASIBLE_NODE" && waitedMs < INFEASIBLE_PATIENCE_MS) return;
+    this.failWaiting(group, error);
   }
 
-  private act(entry: Entry, placement: Placement): void {
-    const { executor } = entry.work;
-    if (placement.kind === "run") {
-      const instance = this.fleet.instance(placement.instance);
-      assert(instance !== undefined, `placed on the unknown instance ${placement.instance}`);
-      this.waiting.splice(this.waiting.indexOf(entry), 1);
-      void this.run(entry, instance);
-    } else if (placement.kind === "start") {
-      this.startInstance(placement, executor);
-    } else if (placement.kind === "infeasible") {
-      const reasons = placement.rejected.map(({ node, reason }) => `${node}: ${reason}`).join("; ");
-      this.settleFailed(entry, null, {
-        code: "NO_FEASIBLE_NODE",
-        message: `no node can run executor ${executor.id}: ${reasons || "no node is registered"}`,
-        retryable: true,
-      });
+  /** No instance of this executor will come. */
+  private failWaiting(group: { readonly key: string }, error: WireError): void {
+    const waiting = this.groups.get(group.key)?.waiting;
+    for (const entry of waiting?.all() ?? []) this.settleFailed(entry, null, error);
+  }
+
+  failExecutor(executor: ExecutorEntry, error: WireError): void {
+    for (const group of this.groups.values()) {
+      if (group.executor.id === executor.id) this.failWaiting(group, error);
     }
   }
 
-  private startInstance(
-    placement: Extract<Placement, { kind: "start" }>,
-    executor: ExecutorEntry,
-  ): void {
-    this.wanted.delete(executor.id);
-    this.pool.start(placement, executor);
-  }
-
-  private failWaiting(executor: ExecutorEntry, error: WireError): void {
-    for (const entry of this.waiting.filter((it) => it.work.executor.id === executor.id)) {
-      this.settleFailed(entry, null, error);
-    }
-  }
-
-  private async run(entry: Entry, instance: FleetInstance): Promise<void> {
+  private async run(entry: Entry, place: AttemptPlace): Promise<void> {
     const { work } = entry;
-    const place = { instance: instance.instance, node: instance.node };
+    const { fleet } = this.parts;
     entry.state = "running";
-    entry.instance = instance;
+    entry.place = place;
     this.running.add(entry);
-    this.fleet.reserve(instance);
-    work.onStarted(place);
+    // One that a former owner sent may run on an instance that this process never heard of.
+    const instance = fleet.instance(place.instance);
+    if (instance !== undefined) fleet.reserve(instance);
     try {
+      if (work.resumeAt === null) await work.onStarted(place);
       const request = await work.makeRequest(place);
-      const reply = await this.askUntilAnswered(entry, instance, request);
-      if ("failure" in reply) this.settleFailed(entry, place, reply.failure, reply.measure);
-      else this.settleFinished(entry, place, reply);
+      const reply = await this.askUntilAnswered(entry, place, request);
+      if (reply !== null) this.settleWith(entry, place, reply);
     } catch (error) {
-      this.settleFailed(entry, place, this.explain(error, instance));
+      this.settleFailed(entry, place, this.explain(error, place));
     } finally {
       // Only now is the core free: an aborted attempt holds it until its program has ended.
       this.running.delete(entry);
-      this.fleet.release(instance);
-      this.pump();
+      if (instance !== undefined) fleet.release(instance);
+      this.pumpGroup(this.groupOf(work.executor, work.labels));
+      if (work.executor.resources.cores > 0) this.pump();
     }
   }
 
@@ -262,14 +306,15 @@ export class Dispatcher {
    */
   private async askUntilAnswered(
     entry: Entry,
-    instance: FleetInstance,
+    place: AttemptPlace,
     request: Omit<AttemptRequest, "remainingMs">,
-  ): Promise<AttemptReply> {
+  ): Promise<AttemptReply | null> {
     for (;;) {
+      if (entry.state === "settled") return null;
       const remainingMs = entry.work.deadline.remainingMs();
       try {
-        return (await this.actors.ask(
-          { type: "worker", key: instance.instance },
+        return (await this.parts.actors.ask(
+          { type: "worker", key: place.instance },
           { ...request, remainingMs },
           { deadlineMs: remainingMs, signal: entry.source.signal, giveUp: entry.giveUp.signal },
         )) as AttemptReply;
@@ -300,17 +345,19 @@ export class Dispatcher {
     this.pump();
   }
 
-  private explain(error: unknown, instance: FleetInstance): WireError {
+  private explain(error: unknown, { instance, node }: AttemptPlace): WireError {
     const wire = toWireError(error);
     if (!isRuntimeError(error)) {
       this.log.error({ event: "attempt.defect", err: error }, "attempt failed by a defect");
     }
-    // Nobody listens on the instance's mailbox: it is gone, and this attempt did not run.
+    // Nobody listens on the instance's mailbox: it is gone, and this attempt did not run to an end.
     if (wire.code !== "NO_RESPONDERS") return wire;
-    this.fleet.removeInstance(instance.instance);
+    this.parts.fleet.removeInstance(instance);
+    // What was sent to it a moment ago is not answered either.
+    this.onInstanceLost({ instance, node }, "its process has ended");
     return {
       code: "INSTANCE_LOST",
-      message: `instance ${instance.instance} on node ${instance.node} is gone`,
+      message: `instance ${instance} on node ${node} is gone`,
       retryable: true,
     };
   }
@@ -322,19 +369,28 @@ export class Dispatcher {
     }
     if (entry.state !== "running" || entry.source.signal.aborted) return;
     entry.source.abort(new TerminalError(error.code, error.message));
-    entry.cancelTimer = this.clock.after(ABORT_ANSWER_MS, () => {
-      this.settleFailed(entry, entry.instance === null ? null : placeOf(entry.instance), error);
+    entry.cancelTimer = this.parts.clock.after(ABORT_ANSWER_MS, () => {
+      this.settleFailed(entry, entry.place, error);
       entry.giveUp.abort(new TerminalError(error.code, error.message));
     });
   }
 
-  private settleFinished(
-    entry: Entry,
-    place: AttemptPlace,
-    reply: Extract<AttemptReply, { outputs: unknown }>,
-  ): void {
+  private forget(entry: Entry): void {
     if (!this.settle(entry)) return;
-    entry.work.onFinished(place, reply.outputs, reply.measure);
+    entry.giveUp.abort(new TerminalError("FORGOTTEN", "the job has another owner"));
+  }
+
+  private deliver(entry: Entry, reply: AttemptReply): boolean {
+    const { place } = entry;
+    if (entry.state !== "running" || place === null) return false;
+    this.settleWith(entry, place, reply);
+    entry.giveUp.abort(new TerminalError("DELIVERED", "the result came another way"));
+    return true;
+  }
+
+  private settleWith(entry: Entry, place: AttemptPlace, reply: AttemptReply): void {
+    if ("failure" in reply) this.settleFailed(entry, place, reply.failure, reply.measure);
+    else if (this.settle(entry)) entry.work.onFinished(place, reply.outputs, reply.measure);
   }
 
   private settleFailed(
@@ -350,23 +406,17 @@ export class Dispatcher {
   /** False when it was settled before (Q1). */
   private settle(entry: Entry): boolean {
     if (entry.state === "settled") return false;
-    const index = this.waiting.indexOf(entry);
-    if (index >= 0) this.waiting.splice(index, 1);
+    if (entry.state === "waiting") entry.group.waiting.remove(entry.work.tenant, entry);
     entry.state = "settled";
     entry.cancelTimer();
     return true;
   }
 
-  /** Stops instances that had no work for long. */
-  sweepIdle(): void {
-    this.pool.sweepIdle();
-  }
-
   /** An instance ended or its node was lost: its attempts fail now (Q2). */
-  onInstanceLost(instance: FleetInstance, reason: string): void {
+  onInstanceLost(instance: Pick<FleetInstance, "instance" | "node">, reason: string): void {
     for (const entry of [...this.running]) {
-      if (entry.instance !== instance) continue;
-      this.settleFailed(entry, placeOf(instance), {
+      if (entry.place?.instance !== instance.instance) continue;
+      this.settleFailed(entry, entry.place, {
         code: "INSTANCE_LOST",
         message: `instance ${instance.instance} on node ${instance.node} was lost: ${reason}`,
         retryable: true,
@@ -376,12 +426,13 @@ export class Dispatcher {
     }
     this.pump();
   }
+
+  stop(): void {
+    this.cancelWant?.();
+    this.cancelWant = null;
+  }
 }
 
 function isBusAway({ aborted, reason }: AbortSource["signal"]): boolean {
   return aborted && isRuntimeError(reason) && reason.code === BUS_WAS_AWAY;
-}
-
-function placeOf(instance: FleetInstance): AttemptPlace {
-  return { instance: instance.instance, node: instance.node };
 }

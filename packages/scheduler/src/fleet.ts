@@ -20,55 +20,50 @@ export interface FleetNode {
   cpusReserved: number;
   sample: NodeSample | null;
   sampleAtMs: number;
+  /** Its agent's process has ended, its workers may live: nothing is started there. */
+  isAgentGone: boolean;
 }
 
 export interface FleetInstance {
   readonly instance: string;
   readonly node: string;
   readonly executor: ExecutorEntry;
-  /** Start of the agent's process that the instance belongs to: its ledger is that process's. */
-  readonly incarnation: string;
   state: "starting" | "ready" | "stopping";
   inFlightCount: number;
+  /** What the agent said last: attempts of other schedulers are in it. */
+  sampledInFlightCount: number;
+  sampledCpuSec: number;
   usedAtMs: number;
 }
 
 /** Slack for rounding: two agents that each offer half of a host may add up to a hair more. */
 const OFFER_TOLERANCE = 1.001;
+/** A worker that only waits uses less than this between two samples. */
+const WORK_CPU_SEC_MIN = 0.02;
 
 export class Fleet {
   private readonly clock: Clock;
   private readonly nodes = new Map<string, FleetNode>();
   private readonly instances = new Map<string, FleetInstance>();
+  private readonly byExecutor = new Map<string, Set<FleetInstance>>();
+  private versionNumber = 0;
+  private readonly programSets = new WeakMap<object, ReadonlySet<string>>();
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
   /**
-   * Takes a registration. Returns the instances that the node's former process had. Instances that
-   * run there and are not known here are adopted: `executor` finds their library entry.
-   * Errors: `NODE_NAME_TAKEN`, `OFFER_EXCEEDS_HOST` (naming both agents), `TOO_MANY_NODES`.
+   * Takes a registration. Returns the instances that the node's former process had and that it
+   * does not name any more. Instances that run there and are not known here are adopted:
+   * `executor` finds their library entry.
+   * Errors: `OFFER_EXCEEDS_HOST` (naming both agents), `TOO_MANY_NODES`.
    */
   register(
     registration: NodeRegistration,
     executor: (id: string) => ExecutorEntry | undefined = () => undefined,
   ): readonly FleetInstance[] {
     const known = this.nodes.get(registration.node);
-    const isSameHost =
-      known !== undefined &&
-      known.registration.host.machineId === registration.host.machineId &&
-      known.registration.host.bootId === registration.host.bootId;
-    if (known !== undefined && known.registration.incarnation !== registration.incarnation) {
-      const isAlive = this.clock.monotonicMs() - known.lastHeardAtMs < NODE_LOST_AFTER_MS;
-      if (isAlive && !isSameHost) {
-        throw new TerminalError(
-          "NODE_NAME_TAKEN",
-          `node name "${registration.node}" is in use by a live agent on host ${known.registration.host.hostname}, expected a free name`,
-          { field: "node" },
-        );
-      }
-    }
     if (known === undefined && this.nodes.size >= NODE_COUNT_MAX) {
       throw new TerminalError(
         "TOO_MANY_NODES",
@@ -78,13 +73,20 @@ export class Fleet {
     this.checkOffers(registration);
     const isRestart =
       known !== undefined && known.registration.incarnation !== registration.incarnation;
-    const lost = isRestart ? this.removeInstancesOf(registration.node) : [];
+    const named = new Set(registration.instances.map((sample) => sample.instance));
+    const lost = isRestart ? this.removeInstancesOf(registration.node, named) : [];
+    const inFlightCores = this.instancesOf(registration.node).reduce(
+      (sum, it) => sum + it.inFlightCount * it.executor.resources.cores,
+      0,
+    );
+    this.versionNumber += 1;
     this.nodes.set(registration.node, {
       registration,
       lastHeardAtMs: this.clock.monotonicMs(),
-      cpusReserved: isRestart || known === undefined ? 0 : known.cpusReserved,
+      cpusReserved: inFlightCores,
       sample: null,
       sampleAtMs: 0,
+      isAgentGone: false,
     });
     for (const sample of registration.instances) {
       const entry = executor(sample.executor);
@@ -141,6 +143,7 @@ export class Fleet {
     const known = this.nodes.get(node);
     if (known === undefined || known.registration.incarnation !== incarnation) return false;
     known.lastHeardAtMs = this.clock.monotonicMs();
+    known.isAgentGone = false;
     return true;
   }
 
@@ -149,6 +152,18 @@ export class Fleet {
     if (known === undefined) return;
     known.sample = sample;
     known.sampleAtMs = this.clock.monotonicMs() - sample.ageMs;
+    for (const it of sample.instances) {
+      const instance = this.instances.get(it.instance);
+      if (instance === undefined) continue;
+      instance.sampledInFlightCount = it.inFlightCount + it.queuedCount;
+      // Work between two samples shows in the processor time only.
+      const cpuSec = it.cpuSec ?? 0;
+      const hasWorked = cpuSec - instance.sampledCpuSec > WORK_CPU_SEC_MIN;
+      instance.sampledCpuSec = cpuSec;
+      if (hasWorked || instance.sampledInFlightCount > 0) {
+        instance.usedAtMs = this.clock.monotonicMs();
+      }
+    }
   }
 
   /** Nodes that were silent for too long. */
@@ -160,14 +175,31 @@ export class Fleet {
   }
 
   removeNode(node: string): readonly FleetInstance[] {
+    this.versionNumber += 1;
     this.nodes.delete(node);
     return this.removeInstancesOf(node);
   }
 
-  private removeInstancesOf(node: string): readonly FleetInstance[] {
-    const lost = [...this.instances.values()].filter((it) => it.node === node);
-    for (const it of lost) this.instances.delete(it.instance);
+  instancesOf(node: string): readonly FleetInstance[] {
+    return [...this.instances.values()].filter((it) => it.node === node);
+  }
+
+  private removeInstancesOf(
+    node: string,
+    except: ReadonlySet<string> = new Set(),
+  ): readonly FleetInstance[] {
+    const lost = this.instancesOf(node).filter((it) => !except.has(it.instance));
+    for (const it of lost) this.removeInstance(it.instance);
     return lost;
+  }
+
+  /** Changes with every node that comes, changes or goes. */
+  get version(): number {
+    return this.versionNumber;
+  }
+
+  get nodeCount(): number {
+    return this.nodes.size;
   }
 
   node(node: string): FleetNode | undefined {
@@ -191,13 +223,34 @@ export class Fleet {
   }): FleetInstance {
     const added: FleetInstance = {
       ...settings,
-      incarnation: this.nodes.get(settings.node)?.registration.incarnation ?? "",
       state: "starting",
       inFlightCount: 0,
+      sampledInFlightCount: 0,
+      sampledCpuSec: 0,
       usedAtMs: this.clock.monotonicMs(),
     };
     this.instances.set(settings.instance, added);
+    const group = this.byExecutor.get(settings.executor.id);
+    if (group === undefined) this.byExecutor.set(settings.executor.id, new Set([added]));
+    else group.add(added);
     return added;
+  }
+
+  /** Instances of an executor, in whatever state. */
+  countOf(executorId: string): number {
+    return this.byExecutor.get(executorId)?.size ?? 0;
+  }
+
+  /** The part of the snapshot that one executor's warm instances need. */
+  candidates(executorId: string): PlacementSnapshot {
+    const instances = [...(this.byExecutor.get(executorId) ?? [])];
+    const nodes = new Map<string, PlacementNode>();
+    for (const { node } of instances) {
+      const known = this.nodes.get(node);
+      // The memory is the instance's already: only cores and labels matter here.
+      if (known !== undefined && !nodes.has(node)) nodes.set(node, this.placementNode(known, 0));
+    }
+    return { nodes: [...nodes.values()], instances: instances.map((it) => placementInstance(it)) };
   }
 
   instance(instance: string): FleetInstance | undefined {
@@ -207,6 +260,15 @@ export class Fleet {
   removeInstance(instance: string): FleetInstance | undefined {
     const removed = this.instances.get(instance);
     this.instances.delete(instance);
+    if (removed === undefined) return undefined;
+    const node = this.nodes.get(removed.node);
+    if (node !== undefined) {
+      const cores = removed.inFlightCount * removed.executor.resources.cores;
+      node.cpusReserved = Math.max(0, node.cpusReserved - cores); // F2
+    }
+    const group = this.byExecutor.get(removed.executor.id);
+    group?.delete(removed);
+    if (group?.size === 0) this.byExecutor.delete(removed.executor.id);
     return removed;
   }
 
@@ -222,38 +284,43 @@ export class Fleet {
     instance.inFlightCount = Math.max(0, instance.inFlightCount - 1);
     instance.usedAtMs = this.clock.monotonicMs();
     const node = this.nodes.get(instance.node);
-    // A node whose agent started anew has an empty ledger: its former attempts are not booked on it.
-    if (node !== undefined && node.registration.incarnation === instance.incarnation) {
+    // An instance that is gone has taken its cores with it.
+    if (node !== undefined && this.instances.get(instance.instance) === instance) {
       node.cpusReserved = Math.max(0, node.cpusReserved - instance.executor.resources.cores);
     }
   }
 
   snapshot(): PlacementSnapshot {
-    const instances: PlacementInstance[] = this.listInstances().map((it) => ({
-      instance: it.instance,
-      node: it.node,
-      executor: it.executor.id,
-      state: it.state,
-      inFlightCount: it.inFlightCount,
-      memoryMib: it.executor.resources.memoryMib,
-      usedAtMs: it.usedAtMs,
+    const instances = this.listInstances().map((it) => ({
+      ...placementInstance(it),
+      inFlightCount: Math.max(it.inFlightCount, it.sampledInFlightCount),
     }));
-    const nodes: PlacementNode[] = this.listNodes().map((node) => {
-      const { offer, labels, programs, node: name } = node.registration;
+    const nodes = this.listNodes().map((node) => {
       const usedMib = instances
-        .filter((it) => it.node === name)
+        .filter((it) => it.node === node.registration.node)
         .reduce((sum, it) => sum + it.memoryMib, 0);
-      return {
-        node: name,
-        cpusOffered: offer.cpus,
-        cpusFree: offer.cpus - node.cpusReserved,
-        memoryOfferedMib: offer.memoryMib,
-        memoryFreeMib: offer.memoryMib - usedMib,
-        labels,
-        programs: new Set(Object.keys(programs)),
-      };
+      return this.placementNode(node, usedMib);
     });
     return { nodes, instances };
+  }
+
+  private placementNode(node: FleetNode, usedMib: number): PlacementNode {
+    const { offer, labels, programs, node: name } = node.registration;
+    let programSet = this.programSets.get(programs);
+    if (programSet === undefined) {
+      programSet = new Set(Object.keys(programs));
+      this.programSets.set(programs, programSet);
+    }
+    return {
+      node: name,
+      cpusOffered: offer.cpus,
+      // Cores are given out by the agent: without it only work that needs none can run.
+      cpusFree: node.isAgentGone ? 0 : offer.cpus - node.cpusReserved,
+      memoryOfferedMib: offer.memoryMib,
+      memoryFreeMib: node.isAgentGone ? 0 : offer.memoryMib - usedMib,
+      labels,
+      programs: programSet,
+    };
   }
 
   instanceSamples(): readonly (InstanceSample & { readonly node: string })[] {
@@ -274,4 +341,16 @@ export class Fleet {
       };
     });
   }
+}
+
+function placementInstance(it: FleetInstance): PlacementInstance {
+  return {
+    instance: it.instance,
+    node: it.node,
+    executor: it.executor.id,
+    state: it.state,
+    inFlightCount: it.inFlightCount,
+    memoryMib: it.executor.resources.memoryMib,
+    usedAtMs: it.usedAtMs,
+  };
 }

@@ -34,6 +34,10 @@ export interface InstancePoolSettings {
   readonly onChanged: () => void;
   /** Nobody answers for this node. */
   readonly onNodeGone: (node: string) => void;
+  /** The leader's generation, on every command. */
+  readonly generation: () => number;
+  /** An agent obeyed a later leader than us. */
+  readonly onStale: (highest: number) => void;
   /** No instance of this executor will come (N2). */
   readonly onGaveUp: (executor: ExecutorEntry, error: WireError) => void;
 }
@@ -97,7 +101,12 @@ export class InstancePool {
         this.messaging,
         {
           subject: subjects.instanceStart(node),
-          value: { instance: instance.instance, executor, remainingMs: startLimitMs },
+          value: {
+            instance: instance.instance,
+            executor,
+            remainingMs: startLimitMs,
+            generation: this.settings.generation(),
+          },
           schema: instanceStartReplySchema,
         },
         { timeoutMs: startLimitMs + 1_000 },
@@ -118,7 +127,10 @@ export class InstancePool {
       this.fleet.removeInstance(instance.instance);
       // Nobody listens on the agent's own subject: the host is gone, whatever its last beat was.
       const isNodeGone = isRuntimeError(error) && error.code === "NO_RESPONDERS";
-      if (isNodeGone && this.settings.isConnected()) this.settings.onNodeGone(node);
+      if (isRuntimeError(error) && error.code === "STALE_GENERATION") {
+        this.settings.onStale(Number(error.context?.["highest"] ?? 0));
+        this.clock.after(START_BACKOFF.baseMs, () => this.settings.onChanged());
+      } else if (isNodeGone && this.settings.isConnected()) this.settings.onNodeGone(node);
       else this.onStartFailed(instance, error);
     }
     this.settings.onChanged();
@@ -163,7 +175,7 @@ export class InstancePool {
         this.messaging,
         {
           subject: subjects.instanceStop(instance.node),
-          value: { instance: instance.instance, graceMs },
+          value: { instance: instance.instance, graceMs, generation: this.settings.generation() },
           schema: okReplySchema,
         },
         { timeoutMs: graceMs + 3_000 },

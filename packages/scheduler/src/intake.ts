@@ -1,23 +1,15 @@
 /**
- * From a request to an accepted job: check, type, plan, journal, answer.
+ * From a request to a job that could be accepted: check, locate, copy, type, plan.
  *
- * Owns:      the order of those, idempotency, and the admission bound.
- * Does not:  execute anything.
+ * Owns:      the order of those.
+ * Does not:  journal or execute anything.
  *
  * Invariants:
- *   I1. A job is answered as accepted only after its record and its first event are journaled.
- *   I2. The same jobId or idempotency key gives the same job.
+ *   I1. Where the fleet has more than one host, every input has copies on two of them, or the
+ *       answer says that it has not.
  */
 import { chooseExecutors, findAvailability, planWorkflow } from "@murakkab/core";
-import {
-  type Clock,
-  canonicalJson,
-  InvalidArgumentError,
-  OverloadedError,
-  type Random,
-  sha256Hex,
-  TerminalError,
-} from "@murakkab/kit";
+import { type Clock, canonicalJson, InvalidArgumentError } from "@murakkab/kit";
 import {
   type JobPlan,
   type Library,
@@ -26,16 +18,10 @@ import {
   type Submission,
   type Workflow,
 } from "@murakkab/model";
-import { ACTIVE_JOB_COUNT_MAX, type SubmitRequest } from "@murakkab/protocol";
+import type { JobRecord, SubmitRequest } from "@murakkab/protocol";
 import type { Fleet } from "./fleet.ts";
-import {
-  type InputResolver,
-  noNodes,
-  type ResolvedInput,
-  typeInputs,
-  type WorkflowInputs,
-} from "./job-inputs.ts";
-import type { JobJournal, JobRecord } from "./job-journal.ts";
+import type { InputCopier } from "./input-copier.ts";
+import { type InputResolver, noNodes, typeInputs, type WorkflowInputs } from "./job-inputs.ts";
 
 export interface IntakeLibrary extends Library {
   readonly workflows: readonly Workflow[];
@@ -45,88 +31,36 @@ export interface PreparedJob {
   readonly record: JobRecord;
   readonly plan: JobPlan;
   readonly notes: readonly string[];
-  readonly holders: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-const DEFAULT_TENANT = "default";
+export const DEFAULT_TENANT = "default";
+const PLANS_KEPT_COUNT = 1_000;
 const SLO_NOTE =
   "the slo does not steer the choice of executors yet: the plan uses the library's defaults, and the receipt tells whether the slo held";
 
 export class Intake {
   private readonly fleet: Fleet;
   private readonly resolver: InputResolver;
-  private readonly journal: JobJournal;
+  private readonly copier: InputCopier;
   private readonly clock: Clock;
-  private readonly random: Random;
   private readonly library: IntakeLibrary;
+  private readonly plans = new Map<string, JobPlan>();
+  private plansOf = -1;
 
   constructor(
     components: {
       readonly fleet: Fleet;
       readonly resolver: InputResolver;
-      readonly journal: JobJournal;
+      readonly copier: InputCopier;
       readonly clock: Clock;
-      readonly random: Random;
     },
     settings: { readonly library: IntakeLibrary },
   ) {
     this.fleet = components.fleet;
     this.resolver = components.resolver;
-    this.journal = components.journal;
+    this.copier = components.copier;
     this.clock = components.clock;
-    this.random = components.random.stream("job-ids");
     this.library = settings.library;
-  }
-
-  /** The job that this request stands for: an earlier one's id, or a new one (I2). */
-  async identify(
-    request: SubmitRequest,
-    activeCount: number,
-  ): Promise<{ jobId: string; isNew: boolean }> {
-    const wanted = request.jobId ?? this.random.uuid();
-    if (request.jobId !== undefined) {
-      const known = await this.journal.loadRecord(request.jobId);
-      if (known !== null) {
-        this.checkSame(known, request);
-        return { jobId: request.jobId, isNew: false };
-      }
-    }
-    if (activeCount >= ACTIVE_JOB_COUNT_MAX) {
-      throw new OverloadedError(
-        `${activeCount} jobs are unfinished, expected fewer than ${ACTIVE_JOB_COUNT_MAX}; try again later`,
-        { retryAfterMs: 1_000 },
-      );
-    }
-    return { jobId: wanted, isNew: true };
-  }
-
-  /** Claims the idempotency key once the job is known to be acceptable. */
-  async claim(request: SubmitRequest, jobId: string): Promise<string> {
-    const key = idempotencyHash(request);
-    return key === null ? jobId : this.journal.claimKey(key, jobId);
-  }
-
-  /** The key's former job never came to be: from now on the key stands for this one. */
-  async reclaim(request: SubmitRequest, jobId: string): Promise<void> {
-    const key = idempotencyHash(request);
-    if (key !== null) await this.journal.setKey(key, jobId);
-  }
-
-  private checkSame(known: JobRecord, request: SubmitRequest): void {
-    const { description, workflow, inputs } = known.submission;
-    const name = typeof request.workflow === "string" ? request.workflow : request.workflow?.name;
-    const before = canonicalJson({ description, workflow, inputs });
-    const now = canonicalJson({
-      description: request.description,
-      workflow: name,
-      inputs: request.inputs,
-    });
-    if (before === now) return;
-    throw new TerminalError(
-      "JOB_ID_TAKEN",
-      `job id ${known.submission.jobId} belongs to another job, expected a fresh UUID`,
-      { field: "jobId" },
-    );
   }
 
   /** Checks, types and plans. Writes nothing but what an agent imports. */
@@ -134,9 +68,9 @@ export class Intake {
     const submission = toSubmission(request, jobId);
     const inline = typeof request.workflow === "object" ? request.workflow : null;
     const named = inline ?? this.findWorkflow(submission.workflow);
-    const { nodes } = this.fleet.snapshot();
-    if (nodes.length === 0) throw noNodes();
-    const resolved = await this.resolver.resolve(submission.inputs, jobId);
+    if (this.fleet.nodeCount === 0) throw noNodes();
+    const located = await this.resolver.resolve(submission.inputs, jobId);
+    const { resolved, notes: copyNotes } = await this.copier.copy(located, jobId); // I1
     const inputs = typeInputs(submission.description, resolved);
     const plan =
       named === null
@@ -159,16 +93,33 @@ export class Intake {
         status,
         inputValues: pickInputs(plan, inputs),
         inputGaps: inputs.gaps,
+        holders: Object.fromEntries(resolved.map((it) => [it.artifact.artifact, it.holders])),
       },
       plan,
-      notes: [...plan.notes, ...(hasSlo ? [SLO_NOTE] : [])],
-      holders: holdersOf(resolved),
+      notes: [...plan.notes, ...copyNotes, ...(hasSlo ? [SLO_NOTE] : [])],
     };
   }
 
   private availability(submission: Submission) {
     const labels = submission.constraints.labels ?? {};
     return findAvailability(this.library, this.fleet.snapshot().nodes, labels);
+  }
+
+  /**
+   * The same plan for the same question while the fleet is the same: most jobs are one of a few
+   * workflows.
+   */
+  private cached(key: string, makePlan: () => JobPlan): JobPlan {
+    if (this.plansOf !== this.fleet.version) {
+      this.plans.clear();
+      this.plansOf = this.fleet.version;
+    }
+    const known = this.plans.get(key);
+    if (known !== undefined) return known;
+    const plan = makePlan();
+    if (this.plans.size >= PLANS_KEPT_COUNT) this.plans.clear();
+    this.plans.set(key, plan);
+    return plan;
   }
 
   private planByTypes(submission: Submission, inputs: WorkflowInputs): JobPlan {
@@ -193,6 +144,20 @@ export class Intake {
   }
 
   private planNamed(workflow: Workflow, submission: Submission, inputs: WorkflowInputs): JobPlan {
+    const types = inputs.typed.map((input) => `${input.name}:${input.type}`).join(" ");
+    const hasConstraints = Object.keys(submission.constraints).length > 0;
+    const key = `${workflow.name} ${types} ${hasConstraints ? canonicalJson(submission.constraints) : ""}`;
+    // A workflow that came with the job is not known by its name.
+    const isKnown = this.library.workflows.includes(workflow) && inputs.excludedTypes.size === 0;
+    const makePlan = (): JobPlan => this.planNamedNow(workflow, submission, inputs);
+    return isKnown ? this.cached(key, makePlan) : makePlan();
+  }
+
+  private planNamedNow(
+    workflow: Workflow,
+    submission: Submission,
+    inputs: WorkflowInputs,
+  ): JobPlan {
     const missing = Object.entries(workflow.inputs).find(
       ([, type]) => !inputs.typed.some((input) => input.type === type),
     );
@@ -226,11 +191,6 @@ export class Intake {
   }
 }
 
-function idempotencyHash({ tenant, idempotencyKey }: SubmitRequest): string | null {
-  if (idempotencyKey === undefined) return null;
-  return sha256Hex(`${tenant ?? DEFAULT_TENANT}\n${idempotencyKey}`);
-}
-
 /** A named workflow's inputs are matched by type; the derived one's by name. */
 function pickInputs(plan: JobPlan, inputs: WorkflowInputs): JobRecord["inputValues"] {
   return Object.fromEntries(
@@ -240,10 +200,6 @@ function pickInputs(plan: JobPlan, inputs: WorkflowInputs): JobRecord["inputValu
       return value === undefined ? [] : [[name, value]];
     }),
   );
-}
-
-function holdersOf(resolved: readonly ResolvedInput[]): ReadonlyMap<string, ReadonlySet<string>> {
-  return new Map(resolved.map(({ artifact, holders }) => [artifact.artifact, new Set(holders)]));
 }
 
 function toSubmission(request: SubmitRequest, jobId: string): Submission {
@@ -260,5 +216,6 @@ function toSubmission(request: SubmitRequest, jobId: string): Submission {
     tenant: request.tenant ?? DEFAULT_TENANT,
     ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
     ...(request.deadlineMs === undefined ? {} : { deadlineMs: request.deadlineMs }),
+    ...(request.durable === undefined ? {} : { durable: request.durable }),
   };
 }

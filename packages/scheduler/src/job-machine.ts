@@ -9,13 +9,31 @@
  *   J2. An item has at most one attempt in flight, and at most ATTEMPTS_MAX in all.
  *   J3. Exactly one `finish` effect; after it nothing is dispatched.
  *   J4. An answer of an attempt that is no longer the item's current one changes nothing but the bill.
+ *   J5. A result counts only for the inputs that it was made of: when those change, it runs again.
+ *   J6. Replaying a job's events and resuming dispatches only what they do not show as done.
  */
 import type { WireError } from "@murakkab/kit";
-import { assert, assertNever } from "@murakkab/kit";
-import type { JobPlan, PlannedStep, TerminalState } from "@murakkab/model";
-import type { AttemptMeasure, JobEventName, PassedValue } from "@murakkab/protocol";
-import { ATTEMPTS_MAX, FAN_OUT_ITEMS_MAX } from "@murakkab/protocol";
-import { countOf, gather, itemOf } from "./passed-value.ts";
+import { assert, assertNever, canonicalJson, hashText64 } from "@murakkab/kit";
+import {
+  isTerminalState,
+  type JobPlan,
+  type PlannedStep,
+  type TerminalState,
+} from "@murakkab/model";
+import type {
+  AttemptMeasure,
+  EventDetail,
+  JobEventName,
+  JournaledEvent,
+  PassedValue,
+} from "@murakkab/protocol";
+import {
+  ATTEMPTS_MAX,
+  FAN_OUT_ITEMS_MAX,
+  RERUNS_MAX,
+  TRANSIENT_FAILURES_MAX,
+} from "@murakkab/protocol";
+import { artifactsIn, countOf, gather, itemOf } from "./passed-value.ts";
 
 export interface AttemptId {
   readonly step: string;
@@ -54,6 +72,8 @@ export type JobInput =
       readonly cost: { readonly costUsd: number; readonly energyWh: number };
       readonly nowMs: number;
     }
+  /** After `replay`: what the events do not show as done. */
+  | { readonly kind: "resume"; readonly nowMs: number }
   | { readonly kind: "end"; readonly state: "cancelled" | "failed"; readonly error: WireError };
 
 export type JobEffect =
@@ -62,15 +82,21 @@ export type JobEffect =
       readonly id: AttemptId;
       readonly planned: PlannedStep;
       readonly inputs: Readonly<Record<string, PassedValue>>;
+      readonly inputsHash: string;
       readonly avoidInstances: ReadonlySet<string>;
       /** Number of the repeat: 0 = at once, above = back off. */
       readonly repeat: number;
+      /** A former owner sent it there: that instance is asked again, under the same key. */
+      readonly resumeAt: AttemptPlace | null;
     }
   | {
       readonly kind: "emit";
       readonly event: JobEventName;
       readonly data: Readonly<Record<string, unknown>>;
+      readonly detail?: EventDetail;
     }
+  /** Nobody holds the artifact any more, as far as was known. */
+  | { readonly kind: "forget-artifact"; readonly artifact: string }
   | { readonly kind: "abort-attempts"; readonly error: WireError }
   | {
       readonly kind: "finish";
@@ -80,10 +106,16 @@ export type JobEffect =
     };
 
 export interface ItemRun {
-  state: "pending" | "running" | "done";
+  /** `blocked`: waits until a step that it needs has run again. */
+  state: "blocked" | "pending" | "running" | "done";
   attempt: number;
+  failureCount: number;
+  transientCount: number;
   readonly failedInstances: Set<string>;
   outputs: Readonly<Record<string, PassedValue>> | null;
+  /** Of the inputs that `outputs` were made of, or that the present attempt got. */
+  inputsHash: string;
+  place: AttemptPlace | null;
   readyAtMs: number;
 }
 
@@ -109,7 +141,12 @@ export class JobMachine {
   readonly plan: JobPlan;
   readonly steps: ReadonlyMap<string, StepRun>;
   private readonly inputs: Readonly<Record<string, PassedValue>>;
+  private readonly hashes = new WeakMap<object, string>();
+  private isBegun = false;
   private isFinished = false;
+  private rerunCount = 0;
+  /** From replayed events: the failure whose terminal event is missing. */
+  private fatal: (WireError & { readonly step?: string }) | null = null;
 
   constructor(plan: JobPlan, inputs: Readonly<Record<string, PassedValue>>) {
     this.plan = plan;
@@ -121,12 +158,17 @@ export class JobMachine {
     return this.isFinished;
   }
 
+  /** Times that finished work was done again. */
+  get reruns(): number {
+    return this.rerunCount;
+  }
+
   step(input: JobInput): readonly JobEffect[] {
     switch (input.kind) {
       case "begin":
-        return this.isFinished
-          ? []
-          : [{ kind: "emit", event: "started", data: {} }, ...this.startReady(input.nowMs)];
+        return this.isFinished ? [] : this.begin(input.nowMs);
+      case "resume":
+        return this.isFinished ? [] : this.resume(input.nowMs);
       case "attempt-started":
         return this.onStarted(input);
       case "attempt-finished":
@@ -140,6 +182,11 @@ export class JobMachine {
     }
   }
 
+  private begin(nowMs: number): readonly JobEffect[] {
+    this.isBegun = true;
+    return [emit("started", {}), ...this.startReady(nowMs)];
+  }
+
   private startReady(nowMs: number): readonly JobEffect[] {
     const effects: JobEffect[] = [];
     let hasProgress = true;
@@ -147,9 +194,15 @@ export class JobMachine {
     while (hasProgress && !this.isFinished) {
       hasProgress = false;
       for (const run of this.steps.values()) {
-        if (run.state !== "waiting" || !this.isReady(run.planned)) continue;
-        effects.push(...this.startStep(run, nowMs));
-        hasProgress = true;
+        if (!this.isReady(run.planned)) continue;
+        if (run.state === "waiting") {
+          effects.push(...this.startStep(run, nowMs));
+          hasProgress = true;
+        } else if (this.rerunCount > 0) {
+          const again = this.verify(run);
+          effects.push(...again);
+          hasProgress ||= again.length > 0;
+        }
       }
     }
     if (!this.isFinished && [...this.steps.values()].every((run) => run.state === "done")) {
@@ -192,23 +245,62 @@ export class JobMachine {
 
   private dispatch(run: StepRun, item: number, repeat: number): JobEffect {
     const itemRun = run.items[item];
-    assert(itemRun !== undefined && itemRun.attempt < ATTEMPTS_MAX, "J2");
+    assert(itemRun !== undefined && itemRun.state !== "running", "J2");
     itemRun.attempt += 1;
+    return this.send(run, item, { repeat, resumeAt: null });
+  }
+
+  private send(
+    run: StepRun,
+    item: number,
+    how: { readonly repeat: number; readonly resumeAt: AttemptPlace | null },
+  ): JobEffect {
+    const itemRun = run.items[item];
+    assert(itemRun !== undefined, `no item ${item}`);
     run.attemptsMax = Math.max(run.attemptsMax, itemRun.attempt);
-    itemRun.state = "pending";
-    const inputs: Record<string, PassedValue> = {};
-    for (const [name, source] of Object.entries(run.planned.inputs)) {
-      const value = this.sourceValue(source);
-      inputs[name] = name === run.planned.fanOut ? itemOf(value, item) : value;
-    }
+    itemRun.state = how.resumeAt === null ? "pending" : "running";
+    const inputs = this.inputsOf(run.planned, item);
+    itemRun.inputsHash = this.hashInputs(run.planned, inputs);
     return {
       kind: "dispatch",
       id: { step: run.planned.step, item, attempt: itemRun.attempt },
       planned: run.planned,
       inputs,
+      inputsHash: itemRun.inputsHash,
       avoidInstances: new Set(itemRun.failedInstances),
-      repeat,
+      ...how,
     };
+  }
+
+  private inputsOf(planned: PlannedStep, item: number): Record<string, PassedValue> {
+    const inputs: Record<string, PassedValue> = {};
+    for (const [name, source] of Object.entries(planned.inputs)) {
+      const value = this.sourceValue(source);
+      inputs[name] = name === planned.fanOut ? itemOf(value, item) : value;
+    }
+    return inputs;
+  }
+
+  private hashInputs(
+    { executor, knobs }: PlannedStep,
+    inputs: Readonly<Record<string, PassedValue>>,
+  ): string {
+    const parts = Object.keys(inputs)
+      .sort()
+      .map((name) => {
+        const value = inputs[name];
+        return value === undefined ? name : `${name}=${this.hashValue(value)}`;
+      });
+    return hashText64(`${executor} ${canonicalJson(knobs)} ${parts.join(" ")}`);
+  }
+
+  /** Remembered per value: a list that all items of a fan-out share is hashed once. */
+  private hashValue(value: PassedValue): string {
+    const known = this.hashes.get(value);
+    if (known !== undefined) return known;
+    const hash = hashText64(canonicalJson(value));
+    this.hashes.set(value, hash);
+    return hash;
   }
 
   private sourceValue(source: PlannedStep["inputs"][string]): PassedValue {
@@ -232,7 +324,9 @@ export class JobMachine {
     const current = this.current(id);
     if (current === null) return [];
     current.item.state = "running";
-    return [emit("attempt-started", { ...id, ...place })];
+    current.item.place = place;
+    const { inputsHash } = current.item;
+    return [emit("attempt-started", { ...id, ...place, inputsHash })];
   }
 
   private onFinished(input: Extract<JobInput, { kind: "attempt-finished" }>): readonly JobEffect[] {
@@ -241,27 +335,46 @@ export class JobMachine {
     const current = this.current(id);
     if (current === null) return []; // J4
     const { run, item } = current;
-    item.state = "done";
-    item.outputs = input.outputs;
-    run.doneCount += 1;
-    run.lastPlace = place;
-    run.nodes.add(place.node);
-    run.queueMs += Math.max(0, input.nowMs - item.readyAtMs - measure.runMs);
+    this.markDone(run, item, input);
+    const { outputs, cost } = input;
     const effects: JobEffect[] = [
-      emit("attempt-finished", {
-        ...id,
-        ...place,
-        runMs: measure.runMs,
-        cpuSec: measure.cpuSec,
-        startedAtMs: measure.startedAtMs,
-        endedAtMs: measure.endedAtMs,
-        done: run.doneCount,
-        total: run.items.length,
-      }),
+      emit(
+        "attempt-finished",
+        {
+          ...id,
+          ...place,
+          runMs: measure.runMs,
+          cpuSec: measure.cpuSec,
+          startedAtMs: measure.startedAtMs,
+          endedAtMs: measure.endedAtMs,
+          done: run.doneCount,
+          total: run.items.length,
+          inputsHash: item.inputsHash,
+        },
+        { outputs, measure, cost },
+      ),
     ];
     if (run.doneCount === run.items.length) effects.push(...this.completeStep(run));
     effects.push(...this.startReady(input.nowMs));
     return effects;
+  }
+
+  private markDone(
+    run: StepRun,
+    item: ItemRun,
+    result: {
+      readonly place: AttemptPlace;
+      readonly outputs: Readonly<Record<string, PassedValue>>;
+      readonly measure: AttemptMeasure;
+      readonly nowMs: number;
+    },
+  ): void {
+    item.state = "done";
+    item.outputs = result.outputs;
+    run.doneCount += 1;
+    run.lastPlace = result.place;
+    run.nodes.add(result.place.node);
+    run.queueMs += Math.max(0, result.nowMs - item.readyAtMs - result.measure.runMs);
   }
 
   private completeStep(run: StepRun): readonly JobEffect[] {
@@ -281,22 +394,191 @@ export class JobMachine {
   }
 
   private onFailed(input: Extract<JobInput, { kind: "attempt-failed" }>): readonly JobEffect[] {
-    const { id, place, error } = input;
+    const { id, place, error, measure, cost } = input;
     this.book(id, input);
     const current = this.current(id);
     if (current === null) return []; // J4
     const { run, item } = current;
+    const artifact = lostArtifact(error);
+    this.countFailure(item, place, error);
+    const mayRetry =
+      item.failureCount < ATTEMPTS_MAX && item.transientCount < TRANSIENT_FAILURES_MAX;
+    const willRetry = error.retryable && mayRetry && this.rerunCount < RERUNS_MAX;
+    const failed = emit("attempt-failed", { ...id, ...place, error, willRetry }, { measure, cost });
+    if (!willRetry) return [failed, ...this.finish("failed", null, { ...error, step: id.step })];
+    item.state = "pending";
+    const repeat = item.failureCount + item.transientCount;
+    if (artifact === null) return [failed, this.dispatch(run, id.item, repeat)];
+    const effects: JobEffect[] = [failed, { kind: "forget-artifact", artifact }];
+    const producers = this.rerunProducers(artifact);
+    if (producers.length === 0) return [...effects, this.dispatch(run, id.item, repeat)];
+    item.state = "blocked";
+    return [...effects, ...producers];
+  }
+
+  private countFailure(item: ItemRun, place: AttemptPlace | null, error: WireError): void {
+    if (TRANSIENT_CODES.has(error.code)) {
+      item.transientCount += 1;
+      return;
+    }
+    item.failureCount += 1;
     if (place !== null) item.failedInstances.add(place.instance);
-    const willRetry = error.retryable && item.attempt < ATTEMPTS_MAX;
-    const failed = emit("attempt-failed", { ...id, ...place, error, willRetry });
-    if (willRetry) return [failed, this.dispatch(run, id.item, item.attempt)];
-    return [failed, ...this.finish("failed", null, { ...error, step: id.step })];
+  }
+
+  /** Every item whose result holds the artifact runs again. */
+  private rerunProducers(artifact: string): readonly JobEffect[] {
+    const effects: JobEffect[] = [];
+    for (const run of this.steps.values()) {
+      const items = run.items.flatMap((item, index) =>
+        item.state === "done" && holdsArtifact(item.outputs, artifact) ? [index] : [],
+      );
+      if (items.length === 0) continue;
+      effects.push(emit("step-rerun", { step: run.planned.step, items, artifact }));
+      effects.push(...this.rerun(run, items));
+    }
+    return effects;
+  }
+
+  private rerun(run: StepRun, items: readonly number[]): readonly JobEffect[] {
+    this.reset(run, items);
+    // What it needs itself may be on its way again, too.
+    if (!this.isReady(run.planned)) {
+      for (const index of items) {
+        const item = run.items[index];
+        if (item !== undefined) item.state = "blocked";
+      }
+      return [];
+    }
+    return items.map((index) => this.dispatch(run, index, 0));
+  }
+
+  private reset(run: StepRun, items: readonly number[]): void {
+    this.rerunCount += items.length;
+    run.state = "running";
+    run.outputs = null;
+    for (const index of items) {
+      const item = run.items[index];
+      if (item?.state !== "done") continue;
+      item.state = "pending";
+      item.outputs = null;
+      run.doneCount -= 1;
+    }
+  }
+
+  /** J5. For a step whose sources are done: what waits for them goes on, what changed runs again. */
+  private verify(run: StepRun): readonly JobEffect[] {
+    const effects: JobEffect[] = [];
+    const changed: number[] = [];
+    for (const [index, item] of run.items.entries()) {
+      if (item.state === "blocked") effects.push(this.dispatch(run, index, 0));
+      if (item.state !== "done") continue;
+      const inputs = this.inputsOf(run.planned, index);
+      if (this.hashInputs(run.planned, inputs) !== item.inputsHash) changed.push(index);
+    }
+    if (changed.length === 0) return effects;
+    const { step } = run.planned;
+    return [
+      ...effects,
+      emit("step-rerun", { step, items: changed, reason: "its inputs changed" }),
+      ...this.rerun(run, changed),
+    ];
+  }
+
+  // ---- resume --------------------------------------------------------------------------------
+
+  /** Brings a fresh machine to where these events left the job. Effects are not repeated (J6). */
+  replay(journaled: readonly JournaledEvent[]): void {
+    for (const it of journaled) this.replayOne(it);
+  }
+
+  private replayOne({ event: { event, data, sinceMs }, detail }: JournaledEvent): void {
+    const id = data as unknown as AttemptId & AttemptPlace;
+    const run = this.steps.get(id.step);
+    const item = run?.items[id.item];
+    if (event === "started") this.isBegun = true;
+    if (isTerminalState(event as TerminalState)) this.isFinished = true;
+    if (run === undefined) return;
+    if (event === "step-started") {
+      run.state = "running";
+      const total = Number(data["total"]);
+      run.items = Array.from({ length: total }, () => newItemRun(sinceMs));
+    } else if (event === "step-finished") this.completeStep(run);
+    else if (event === "step-rerun") this.reset(run, data["items"] as readonly number[]);
+    if (item === undefined) return;
+    const place = { instance: id.instance, node: id.node };
+    if (event === "attempt-started") {
+      item.attempt = id.attempt;
+      run.attemptsMax = Math.max(run.attemptsMax, id.attempt);
+      item.state = "running";
+      item.place = place;
+    } else if (event === "attempt-finished" || event === "attempt-failed") {
+      item.attempt = id.attempt;
+      const measure = detail?.measure ?? null;
+      this.book(id, { measure, cost: detail?.cost ?? { costUsd: 0, energyWh: 0 } });
+      if (event === "attempt-finished" && measure !== null) {
+        item.inputsHash = String(data["inputsHash"]);
+        this.markDone(run, item, {
+          place,
+          outputs: detail?.outputs ?? {},
+          measure,
+          nowMs: sinceMs,
+        });
+      } else this.replayFailure(item, id, data);
+    }
+  }
+
+  private replayFailure(
+    item: ItemRun,
+    id: AttemptId & Partial<AttemptPlace>,
+    data: Readonly<Record<string, unknown>>,
+  ): void {
+    const error = data["error"] as WireError;
+    item.state = "pending";
+    item.place = null;
+    const { instance, node, step } = id;
+    const place = instance === undefined || node === undefined ? null : { instance, node };
+    this.countFailure(item, place, error);
+    if (data["willRetry"] !== true) this.fatal = { ...error, step };
+  }
+
+  /** J6. */
+  private resume(nowMs: number): readonly JobEffect[] {
+    if (this.fatal !== null) return this.finish("failed", null, this.fatal);
+    if (!this.isBegun) return this.begin(nowMs);
+    const effects: JobEffect[] = [];
+    for (const run of this.steps.values()) {
+      if (run.state !== "running") continue;
+      // Its last item was journaled, its end was not.
+      if (run.doneCount === run.items.length) {
+        effects.push(...this.completeStep(run));
+        continue;
+      }
+      for (const [index, item] of run.items.entries()) {
+        item.readyAtMs = nowMs;
+        if (item.state === "done") continue;
+        if (!this.isReady(run.planned)) item.state = "blocked";
+        else if (item.state === "running" && item.place !== null) {
+          effects.push(this.send(run, index, { repeat: 0, resumeAt: item.place }));
+        } else {
+          item.state = "pending";
+          effects.push(this.dispatch(run, index, 0));
+        }
+      }
+    }
+    // J5 for all that is done: an input may have changed while nobody looked.
+    for (const run of this.steps.values()) {
+      if (run.state !== "waiting" && this.isReady(run.planned)) effects.push(...this.verify(run));
+    }
+    return [...effects, ...this.startReady(nowMs)];
   }
 
   /** The bill counts every attempt, failed and superseded ones too. */
   private book(
     id: AttemptId,
-    input: Extract<JobInput, { kind: "attempt-finished" | "attempt-failed" }>,
+    input: {
+      readonly measure: AttemptMeasure | null;
+      readonly cost: { readonly costUsd: number; readonly energyWh: number };
+    },
   ): void {
     const run = this.steps.get(id.step);
     if (run === undefined) return;
@@ -325,12 +607,51 @@ export class JobMachine {
   }
 }
 
-function emit(event: JobEventName, data: Readonly<Record<string, unknown>>): JobEffect {
-  return { kind: "emit", event, data };
+/** Failures that say nothing about the work: they have a bound of their own. */
+const TRANSIENT_CODES: ReadonlySet<string> = new Set([
+  "ARTIFACT_LOST",
+  "MAILBOX_FULL",
+  "NODE_LEAVING",
+  "SPOOL_FULL",
+  "UNAVAILABLE",
+]);
+
+function lostArtifact(error: WireError): string | null {
+  if (error.code !== "ARTIFACT_LOST") return null;
+  const artifact = error.context?.["artifact"];
+  return typeof artifact === "string" ? artifact : null;
+}
+
+function holdsArtifact(
+  outputs: Readonly<Record<string, PassedValue>> | null,
+  artifact: string,
+): boolean {
+  if (outputs === null) return false;
+  return Object.values(outputs).some((value) =>
+    artifactsIn(value).some((ref) => ref.artifact === artifact),
+  );
+}
+
+function emit(
+  event: JobEventName,
+  data: Readonly<Record<string, unknown>>,
+  detail?: EventDetail,
+): JobEffect {
+  return { kind: "emit", event, data, ...(detail === undefined ? {} : { detail }) };
 }
 
 function newItemRun(readyAtMs: number): ItemRun {
-  return { state: "pending", attempt: 0, failedInstances: new Set(), outputs: null, readyAtMs };
+  return {
+    state: "pending",
+    attempt: 0,
+    failureCount: 0,
+    transientCount: 0,
+    failedInstances: new Set(),
+    outputs: null,
+    inputsHash: "",
+    place: null,
+    readyAtMs,
+  };
 }
 
 function newStepRun(planned: PlannedStep): StepRun {

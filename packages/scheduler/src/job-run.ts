@@ -12,7 +12,6 @@ import type { Bus } from "@murakkab/bus";
 import { publishValue } from "@murakkab/bus";
 import { attemptCost, type Rates } from "@murakkab/core";
 import {
-  assert,
   backoffMs,
   type Cancel,
   type Clock,
@@ -21,11 +20,13 @@ import {
   every,
   type Logger,
   type Random,
+  toWireError,
   type WireError,
 } from "@murakkab/kit";
 import type {
   ArtifactHolder,
   ExecutorEntry,
+  JobPlan,
   JobStatus,
   PlannedStep,
   Receipt,
@@ -34,19 +35,25 @@ import type {
 import { isTerminalState } from "@murakkab/model";
 import {
   type AttemptMeasure,
+  type AttemptReply,
   type AttemptRequest,
+  type EventDetail,
   encode,
   JOB_DEADLINE_MS_DEFAULT,
   JOB_PIN_MS,
+  type JobEvent,
   type JobEventName,
+  type JobRecord,
+  type JournalEntry,
+  type JournaledEvent,
   type PassedValue,
   SPILL_BYTES,
   subjects,
 } from "@murakkab/protocol";
 import type { AttemptHandle, Dispatcher } from "./dispatcher.ts";
 import type { Fleet } from "./fleet.ts";
-import type { JobJournal, JobRecord } from "./job-journal.ts";
 import { type AttemptPlace, type JobEffect, JobMachine } from "./job-machine.ts";
+import { FencedError } from "./journal/partition-journal.ts";
 import { artifactsIn } from "./passed-value.ts";
 import type { ArtifactUplink } from "./ports.ts";
 import { makeReceipt } from "./receipt.ts";
@@ -55,23 +62,46 @@ export interface JobRunComponents {
   readonly bus: Bus;
   readonly fleet: Fleet;
   readonly dispatcher: Dispatcher;
-  readonly journal: JobJournal;
   readonly uplink: ArtifactUplink;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
   readonly executor: (id: string) => ExecutorEntry | undefined;
+  /** Tells everyone who listens; called once the event is stored. */
+  readonly publishEvent: (event: JobEvent) => void;
+  /** Asks the agents who holds an artifact now. */
+  readonly locate: (artifact: string) => Promise<readonly string[]>;
+}
+
+/** Where a job's entries go: its partition's journal, or nowhere for one that is not durable. */
+export interface EntrySink {
+  /** Resolves with the sequence under which they are stored. Errors: FencedError. */
+  append(entries: readonly JournalEntry[]): Promise<number>;
 }
 
 export interface JobRunSettings {
   readonly record: JobRecord;
-  readonly holders: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Number of the job's last event in the journal; 0 for a new job. */
-  readonly lastEventNumber: number;
+  readonly sink: EntrySink;
+  /** What the journal has of it; empty for a new job. */
+  readonly past: readonly JournaledEvent[];
+  /** Sequence of the job's first entry; null for a new one. */
+  readonly firstSequence: number | null;
   readonly rates: Rates;
   readonly energyMethod: string;
-  readonly onTerminal: (status: JobStatus) => void;
+  /** The terminal event is stored. Resolves when the job can be found without this run. */
+  readonly onTerminal: (run: JobRun) => Promise<void>;
 }
+
+/** Of a job whose record can't be read: nothing of it runs. */
+const NO_PLAN: JobPlan = {
+  workflow: "unknown",
+  planner: "named",
+  steps: [],
+  inputs: {},
+  output: { kind: "input", input: "" },
+  outputType: "unknown",
+  notes: [],
+};
 
 const RETRY_BACKOFF = { baseMs: 50, maxMs: 2_000 };
 
@@ -84,26 +114,42 @@ export class JobRun {
   private readonly holders = new Map<string, Set<string>>();
   private readonly handles = new Map<string, AttemptHandle>();
   private readonly timers: Cancel[] = [];
-  private eventNumber: number;
+  private readonly journaled: JournaledEvent[];
+  private firstSequence: number | null;
+  private storedSequence = 0;
+  private storedCount: number;
   private currentStatus: JobStatus;
   private finishing: Promise<void> | null = null;
+  private isDetached = false;
+  private isPinning = false;
 
   constructor(components: JobRunComponents, settings: JobRunSettings) {
-    const { record } = settings;
-    assert(record.status.plan !== null, "a job runs only with a plan");
+    const { record, past } = settings;
     this.parts = components;
     this.settings = settings;
-    this.machine = new JobMachine(record.status.plan, record.inputValues);
-    this.acceptedAtMs = components.clock.monotonicMs();
+    this.machine = new JobMachine(record.status.plan ?? NO_PLAN, record.inputValues);
     const deadlineMs = record.submission.deadlineMs ?? JOB_DEADLINE_MS_DEFAULT;
-    this.deadline = deadlineAfter(components.clock, deadlineMs);
-    this.eventNumber = settings.lastEventNumber;
+    // Time in which nobody had the job is not counted: no clock that both owners share tells it.
+    const spentMs = past.at(-1)?.event.sinceMs ?? 0;
+    this.acceptedAtMs = components.clock.monotonicMs() - spentMs;
+    this.deadline = deadlineAfter(components.clock, Math.max(0, deadlineMs - spentMs));
+    this.journaled = [...past];
+    this.storedCount = past.length;
+    this.firstSequence = settings.firstSequence;
     this.currentStatus = record.status;
-    for (const [artifact, nodes] of settings.holders) this.holders.set(artifact, new Set(nodes));
+    for (const [artifact, nodes] of Object.entries(record.holders)) {
+      for (const node of nodes) this.hold(artifact, node);
+    }
+    this.machine.replay(past);
+    for (const it of past) this.replayHolders(it);
     this.timers.push(
-      components.clock.after(deadlineMs, () => this.onDeadline(deadlineMs)),
-      every(components.clock, JOB_PIN_MS / 3, () => this.pin()),
+      components.clock.after(this.deadline.remainingMs(), () => this.onDeadline(deadlineMs)),
     );
+  }
+
+  /** One that is not durable tells its beginning and its end only. */
+  private get isQuiet(): boolean {
+    return this.settings.record.submission.durable === false;
   }
 
   get jobId(): string {
@@ -120,10 +166,32 @@ export class JobRun {
     return { ...this.currentStatus, stepStates };
   }
 
-  /** Journals `accepted` (acknowledged when it resolves). */
-  async accept(): Promise<void> {
+  /** The job as the journal has it, for whoever carries it forward. */
+  get past(): { readonly record: JobRecord; readonly events: readonly JournaledEvent[] } {
+    return { record: this.settings.record, events: this.journaled };
+  }
+
+  /** Events that are stored, as everyone sees them. */
+  get storedEvents(): readonly JournaledEvent[] {
+    return this.journaled.slice(0, this.storedCount);
+  }
+
+  /** Range of the journal that holds it; null before anything is stored. */
+  get range(): { readonly first: number; readonly last: number } | null {
+    if (this.firstSequence === null) return null;
+    return { first: this.firstSequence, last: this.storedSequence };
+  }
+
+  /** Its entries were written again at `sequence`: what lies before is no longer needed. */
+  moved(sequence: number): void {
+    this.firstSequence = sequence;
+    this.storedSequence = sequence;
+  }
+
+  /** Journals `accepted`; resolves once that is stored. Errors: FencedError. */
+  accept(): Promise<void> {
     const { submission } = this.settings.record;
-    await this.emit("accepted", {
+    return this.emit("accepted", {
       tenant: submission.tenant,
       description: submission.description ?? null,
       workflow: submission.workflow ?? null,
@@ -131,33 +199,50 @@ export class JobRun {
     });
   }
 
+  /** Starts what can start. Only pure work runs before `accepted` is stored. */
   begin(): void {
     const { plan } = this.settings.record.status;
     this.currentStatus = { ...this.currentStatus, state: "running" };
-    void this.emit("planned", { plan });
-    this.pin();
-    const executors = byDepth(plan?.steps ?? []).flatMap((step) => {
-      const entry = this.parts.executor(step.executor);
-      return entry === undefined ? [] : [entry];
-    });
-    this.parts.dispatcher.prewarm(executors, this.labels);
+    this.emitFreely("planned", { plan });
+    this.keepPinned();
+    this.parts.dispatcher.prewarm(this.executors(), this.labels);
     this.feed({ kind: "begin", nowMs: this.nowMs });
   }
 
-  /** Holders that were found after a restart. */
-  addHolders(holders: ReadonlyMap<string, ReadonlySet<string>>): void {
-    for (const [artifact, nodes] of holders) {
-      for (const node of nodes) this.hold(artifact, node);
+  /** Goes on where the journal ends. */
+  resume(): void {
+    const hasPlan = this.journaled.some(({ event }) => event.event === "planned");
+    if (!hasPlan) {
+      this.begin();
+      return;
     }
+    this.currentStatus = { ...this.currentStatus, state: "running" };
+    this.keepPinned();
+    this.feed({ kind: "resume", nowMs: this.nowMs });
+  }
+
+  private executors(): readonly ExecutorEntry[] {
+    return byDepth(this.settings.record.status.plan?.steps ?? []).flatMap((step) => {
+      const entry = this.parts.executor(step.executor);
+      return entry === undefined ? [] : [entry];
+    });
   }
 
   fail(error: WireError): void {
     this.feed({ kind: "end", state: "failed", error });
   }
 
-  /** The process ends: no more timers, attempts are left to their workers. */
+  /** Another owner has the job, or the process ends: attempts are left to their workers. */
   detach(): void {
+    this.isDetached = true;
     for (const cancel of this.timers.splice(0)) cancel();
+    for (const handle of this.handles.values()) handle.forget();
+    this.handles.clear();
+  }
+
+  /** A result that came another way than as the answer to our ask. False: nobody waits for it. */
+  deliver(key: string, reply: AttemptReply): boolean {
+    return this.handles.get(key)?.deliver(reply) ?? false;
   }
 
   cancel(reason: string): void {
@@ -178,7 +263,7 @@ export class JobRun {
   }
 
   private get nowMs(): number {
-    return this.parts.clock.monotonicMs();
+    return this.parts.clock.monotonicMs() - this.acceptedAtMs;
   }
 
   private get labels(): Readonly<Record<string, string>> {
@@ -186,26 +271,73 @@ export class JobRun {
   }
 
   private feed(input: Parameters<JobMachine["step"]>[0]): void {
+    if (this.isDetached) return;
     for (const effect of this.machine.step(input)) this.apply(effect);
   }
 
   private apply(effect: JobEffect): void {
-    if (effect.kind === "emit") void this.emit(effect.event, effect.data);
+    if (effect.kind === "emit") this.emitFreely(effect.event, effect.data, effect.detail);
     else if (effect.kind === "dispatch") this.dispatch(effect);
+    else if (effect.kind === "forget-artifact") this.forget(effect.artifact);
     else if (effect.kind === "abort-attempts") this.abortAttempts(effect.error);
     else this.finishing = this.finish(effect);
   }
 
-  private emit(event: JobEventName, data: Readonly<Record<string, unknown>>): Promise<void> {
-    this.eventNumber += 1;
-    return this.parts.journal.append({
-      jobId: this.jobId,
-      number: this.eventNumber,
-      event,
+  /** Without waiting: entries of a job are stored in order, and the terminal one is waited for. */
+  private emitFreely(
+    event: JobEventName,
+    data: Readonly<Record<string, unknown>>,
+    detail?: EventDetail,
+  ): void {
+    if (this.isQuiet) return;
+    this.emit(event, data, detail).catch((error: unknown) => this.onNotStored(error));
+  }
+
+  private onNotStored(error: unknown): void {
+    if (error instanceof FencedError || this.isDetached) return; // the new owner goes on
+    this.fail(toWireError(error));
+  }
+
+  /** Resolves once the event is stored; then it is told to everyone. */
+  private async emit(
+    name: JobEventName,
+    data: Readonly<Record<string, unknown>>,
+    detail?: EventDetail,
+  ): Promise<void> {
+    const { jobId } = this;
+    const event: JobEvent = {
+      jobId,
+      number: (this.journaled.at(-1)?.event.number ?? 0) + 1,
+      event: name,
       at: new Date(this.parts.clock.wallMs()).toISOString(),
-      sinceMs: Math.round((this.nowMs - this.acceptedAtMs) * 10) / 10,
+      sinceMs: Math.round(this.nowMs * 10) / 10,
       data,
-    });
+    };
+    const journaled = { event, ...(detail === undefined ? {} : { detail }) };
+    this.journaled.push(journaled);
+    const sequence = await this.append(journaled);
+    this.firstSequence ??= sequence;
+    this.storedSequence = Math.max(this.storedSequence, sequence);
+    this.storedCount += 1;
+    this.parts.publishEvent(event);
+  }
+
+  private async append(journaled: JournaledEvent): Promise<number> {
+    try {
+      return await this.settings.sink.append([this.entryOf(journaled)]);
+    } catch (error) {
+      // The job was never accepted: nothing may follow.
+      if (journaled.event.number === 1) this.isDetached = true;
+      throw error;
+    }
+  }
+
+  private entryOf(journaled: JournaledEvent): JournalEntry {
+    const { event } = journaled;
+    if (event.number === 1) return { kind: "accepted", event, record: this.settings.record };
+    // The plan is in the record already.
+    if (event.event === "planned") return { kind: "event", event: { ...event, data: {} } };
+    return { kind: "event", ...journaled };
   }
 
   private dispatch(effect: Extract<JobEffect, { kind: "dispatch" }>): void {
@@ -224,7 +356,7 @@ export class JobRun {
   private submit(effect: Extract<JobEffect, { kind: "dispatch" }>): void {
     const { id, planned } = effect;
     const executor = this.parts.executor(planned.executor);
-    const key = `${this.jobId}:${id.step}:${id.item}:${id.attempt}`;
+    const key = `${this.jobId}:${id.step}:${id.item}:${effect.inputsHash}`;
     if (executor === undefined) {
       this.onFailed(effect, null, null, {
         code: "EXECUTOR_UNKNOWN",
@@ -234,15 +366,15 @@ export class JobRun {
       return;
     }
     const handle = this.parts.dispatcher.submit({
-      jobId: this.jobId,
-      key,
+      tenant: this.settings.record.submission.tenant,
+      resumeAt: effect.resumeAt,
       executor,
       labels: this.labels,
       avoidInstances: effect.avoidInstances,
       localBytes: this.localBytes(effect.inputs),
       deadline: this.deadline,
       makeRequest: (place) => this.makeRequest(effect, key, place),
-      onStarted: (place) => this.feed({ kind: "attempt-started", id, place, nowMs: this.nowMs }),
+      onStarted: (place) => this.onStarted(effect, place, executor),
       onFinished: (place, outputs, measure) => {
         this.handles.delete(key);
         this.onFinished(effect, { place, outputs, measure, executor });
@@ -252,7 +384,17 @@ export class JobRun {
         this.onFailed(effect, place, measure, error, executor);
       },
     });
-    if (!this.machine.finished) this.handles.set(key, handle);
+    if (!this.machine.finished && !handle.isSettled) this.handles.set(key, handle);
+  }
+
+  /** Work with effects starts only once the journal says so: whoever resumes will ask for it. */
+  private async onStarted(
+    { id }: Extract<JobEffect, { kind: "dispatch" }>,
+    place: AttemptPlace,
+    executor: ExecutorEntry,
+  ): Promise<void> {
+    this.feed({ kind: "attempt-started", id, place, nowMs: this.nowMs });
+    if (!executor.isPure) await this.settings.sink.append([]);
   }
 
   private async makeRequest(
@@ -305,6 +447,29 @@ export class JobRun {
     const nodes = this.holders.get(artifact);
     if (nodes === undefined) this.holders.set(artifact, new Set([node]));
     else nodes.add(node);
+    this.keepPinned();
+  }
+
+  private replayHolders({ event, detail }: JournaledEvent): void {
+    const node = event.data["node"];
+    if (detail?.outputs === undefined || typeof node !== "string") return;
+    const refs = Object.values(detail.outputs).flatMap((value) => artifactsIn(value));
+    for (const ref of refs) this.hold(ref.artifact, node);
+  }
+
+  /** Nobody had it when it was asked for: the next attempt learns who has it now. */
+  private forget(artifact: string): void {
+    this.holders.delete(artifact);
+    this.parts.locate(artifact).then(
+      (nodes) => {
+        for (const node of nodes) this.hold(artifact, node);
+      },
+      (error: unknown) =>
+        this.parts.log.warn(
+          { event: "artifact.not-located", jobId: this.jobId, artifact, err: error },
+          "artifact not located",
+        ),
+    );
   }
 
   private localBytes(inputs: Readonly<Record<string, PassedValue>>): ReadonlyMap<string, number> {
@@ -364,36 +529,34 @@ export class JobRun {
 
   private async finish(effect: Extract<JobEffect, { kind: "finish" }>): Promise<void> {
     for (const cancel of this.timers.splice(0)) cancel();
-    const latencyMs = this.nowMs - this.acceptedAtMs;
     const receipt = makeReceipt({
       record: this.settings.record,
       steps: [...this.machine.steps.values()],
-      latencyMs,
+      reruns: this.machine.reruns,
+      latencyMs: this.nowMs,
       effect,
       rates: this.settings.rates,
       energyMethod: this.settings.energyMethod,
     });
     const state = receipt.state satisfies TerminalState;
-    await this.emit(state, { receipt });
+    try {
+      await this.emit(state, { receipt });
+    } catch (error) {
+      if (error instanceof FencedError || this.isDetached) return;
+      throw error;
+    }
     this.currentStatus = { ...this.status, state, receipt };
-    await this.parts.journal.saveRecord({ ...this.settings.record, status: this.currentStatus });
     this.release();
-    this.settings.onTerminal(this.currentStatus); // R1
+    await this.settings.onTerminal(this); // R1
     this.logEnd(receipt);
   }
 
-  private logEnd(receipt: Receipt): void {
-    this.parts.log.info(
-      {
-        event: `job.${receipt.state}`,
-        jobId: this.jobId,
-        latencyMs: Math.round(receipt.latencyMs),
-        ...(receipt.error === undefined
-          ? {}
-          : { code: receipt.error.code, step: receipt.error.step }),
-      },
-      "job ended",
-    );
+  private logEnd({ state, error, latencyMs }: Receipt): void {
+    const { log } = this.parts;
+    const fields = { event: `job.${state}`, jobId: this.jobId, latencyMs: Math.round(latencyMs) };
+    // A line per success would be a fifth of what a busy scheduler writes to anyone.
+    if (error === undefined) log.debug(fields, "job ended");
+    else log.info({ ...fields, code: error.code, step: error.step }, "job ended");
   }
 
   /** Resolves when the terminal state is journaled. */
@@ -405,11 +568,19 @@ export class JobRun {
     return [...new Set([...this.holders.values()].flatMap((nodes) => [...nodes]))].sort();
   }
 
+  /** Once there is something to pin. */
+  private keepPinned(): void {
+    if (this.isPinning || this.isDetached || this.holders.size === 0) return;
+    this.isPinning = true;
+    this.pin();
+    this.timers.push(every(this.parts.clock, JOB_PIN_MS / 3, () => this.pin()));
+  }
+
   private pin(): void {
     if (isTerminalState(this.currentStatus.state)) return;
     for (const node of this.nodesOfJob()) {
       const artifacts = [...this.holders].filter(([, nodes]) => nodes.has(node)).map(([it]) => it);
-      publishValue(this.parts.bus.messaging, subjects.artifactPin(node), {
+      this.tellAgent(subjects.artifactPin(node), {
         jobId: this.jobId,
         artifacts,
         holdMs: JOB_PIN_MS,
@@ -418,10 +589,18 @@ export class JobRun {
   }
 
   private release(): void {
+    if (this.holders.size === 0) return;
     for (const node of this.parts.fleet.listNodes()) {
-      publishValue(this.parts.bus.messaging, subjects.artifactRelease(node.registration.node), {
-        jobId: this.jobId,
-      });
+      this.tellAgent(subjects.artifactRelease(node.registration.node), { jobId: this.jobId });
+    }
+  }
+
+  private tellAgent(subject: string, value: unknown): void {
+    try {
+      publishValue(this.parts.bus.messaging, subject, value);
+    } catch (error) {
+      // The bus is away: pins outlast that, and the next one follows.
+      this.parts.log.debug({ event: "pin.not-sent", subject, err: error }, "not sent");
     }
   }
 }

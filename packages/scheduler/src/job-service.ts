@@ -1,97 +1,229 @@
 /**
- * All jobs of this scheduler: intake, runs, and what clients may ask about them.
+ * The jobs of the partitions that this scheduler owns: submission, runs, and what clients may ask.
+ *
+ * Owns:      the runs, who waits for their ends, and recently finished jobs.
+ * Does not:  know who owns a partition (ownership.ts) or how requests get here (job-router.ts).
  *
  * Invariants:
  *   V1. Every accepted job is found by get, wait and events until retention ends.
- *   V2. After a restart every job without a terminal event runs again.
+ *   V2. A job of a taken partition goes on where its journal ends; what is journaled is not done
+ *       again.
  *   V3. A job whose terminal event is stored never gets another one.
+ *   V4. A job is answered as accepted only after its first entry is stored.
+ *   V5. The same job id or idempotency key gives the same job.
  */
-import type { Bus } from "@murakkab/bus";
+import type { Log } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
 import {
   type Cancel,
+  canonicalJson,
   isRuntimeError,
   NotFoundError,
+  type Random,
+  sha256Hex,
+  TerminalError,
   toWireError,
+  UnavailableError,
   type WireError,
 } from "@murakkab/kit";
 import { isTerminalState, type JobReply, type JobStatus, type Receipt } from "@murakkab/model";
-import type { SubmitRequest } from "@murakkab/protocol";
-import type { Intake, PreparedJob } from "./intake.ts";
-import type { JobJournal, JobRecord } from "./job-journal.ts";
-import { JobRun, type JobRunComponents } from "./job-run.ts";
+import {
+  type AttemptResult,
+  type JobEvent,
+  type JobRecord,
+  type JournaledEvent,
+  partitionOf,
+  type SubmitRequest,
+  subjects,
+  withPartition,
+} from "@murakkab/protocol";
+import type { Admission } from "./admission.ts";
+import { DEFAULT_TENANT, type Intake, type PreparedJob } from "./intake.ts";
+import { type EntrySink, JobRun, type JobRunComponents } from "./job-run.ts";
+import { type FoldedJob, type FoldedPartition, foldPartition } from "./journal/fold-partition.ts";
+import type { IndexedJob, JobIndex } from "./journal/job-index.ts";
+import { carried, type OwnedPartition, restoreEvents } from "./journal/owned-partition.ts";
+import { FencedError } from "./journal/partition-journal.ts";
+import type { Ownership } from "./ownership.ts";
+
+export interface JobServiceComponents extends JobRunComponents {
+  readonly intake: Intake;
+  readonly admission: Admission;
+  readonly index: JobIndex;
+  readonly journal: Log;
+  readonly random: Random;
+  /** Keeps bytes that can't be read, for whoever looks into it. */
+  readonly quarantine: (key: string, data: Uint8Array) => Promise<void>;
+}
 
 export interface JobServiceSettings {
   readonly rates: Rates;
   readonly energyMethod: string;
+  readonly partitionCount: number;
 }
 
 /** Finished jobs kept in memory; older ones are read from the store. */
 const FINISHED_KEPT_COUNT = 1_000;
+/** One answer of `job.events` stays well below the usual payload limit, bytes. */
+const EVENTS_ANSWER_BYTES = 512 * 1024;
+/** A job whose first entry lies further behind is written again, so that marks can move on. */
+const CARRY_DISTANCE = 8_192;
+
+/** A job that is not durable: it lives and ends with this process. */
+const VOLATILE_SINK: EntrySink = { append: () => Promise.resolve(0) };
 
 export class JobService {
-  private readonly parts: JobRunComponents & {
-    readonly intake: Intake;
-    readonly journal: JobJournal;
-    readonly bus: Bus;
-  };
+  private readonly parts: JobServiceComponents;
   private readonly settings: JobServiceSettings;
+  private readonly ids: Random;
+  private ownership!: Ownership;
   private readonly runs = new Map<string, JobRun>();
   private readonly finished = new Map<string, JobStatus>();
   private readonly waiters = new Map<string, Set<(status: JobStatus) => void>>();
-  private readonly recovering: { readonly run: JobRun; readonly record: JobRecord }[] = [];
+  /** Taken over, and not resumed before the fleet is known. */
+  private readonly resuming = new Set<JobRun>();
   /** Same id or key submitted twice at the same moment: the second waits for the first. */
   private readonly submitting = new Map<string, Promise<JobReply>>();
+  private mayResume = false;
 
-  constructor(parts: JobService["parts"], settings: JobServiceSettings) {
-    this.parts = parts;
+  constructor(components: JobServiceComponents, settings: JobServiceSettings) {
+    this.parts = components;
     this.settings = settings;
+    this.ids = components.random.stream("job-ids");
+  }
+
+  /** Ownership tells this service what it has; this service asks where new jobs go. */
+  useOwnership(ownership: Ownership): void {
+    this.ownership = ownership;
   }
 
   get activeCount(): number {
     return this.runs.size;
   }
 
-  /** Runs again what a former process left unfinished (V2). Returns their number. */
-  async recover(): Promise<number> {
-    let count = 0;
-    for (const jobId of await this.parts.journal.recordIds()) {
-      const record = await this.parts.journal.loadRecord(jobId);
-      if (record === null) continue;
-      if (isTerminalState(record.status.state)) {
-        this.keepFinished(record.status);
-        continue;
-      }
-      const last = await this.parts.journal.lastEvent(jobId);
-      const receipt = last?.data["receipt"] as Receipt | undefined;
-      if (receipt !== undefined) {
-        // The former process ended between the terminal event and its record (V3).
-        const status = { ...record.status, state: receipt.state, receipt };
-        await this.parts.journal.saveRecord({ ...record, status });
-        this.keepFinished(status);
-        continue;
-      }
-      const run = this.makeRun(record, new Map(), last?.number ?? 0);
-      if (last === null) await run.accept();
-      // Started once agents have registered: their inputs' holders may have changed meanwhile.
-      this.recovering.push({ run, record });
-      count += 1;
+  // ---- partitions ----------------------------------------------------------------------------
+
+  /** V2. */
+  async onTaken(owned: OwnedPartition, folded: FoldedPartition): Promise<void> {
+    for (const { sequence, reason, data } of folded.corrupt) {
+      await this.putAway({ partition: owned.partition, sequence, reason, data });
     }
-    return count;
+    let hasUnfinished = false;
+    for (const job of folded.jobs.values()) {
+      if (this.adoptFinished(owned, job)) continue;
+      this.takeUp(owned, job);
+      hasUnfinished = true;
+    }
+    // Written at once: from here on no former owner can write what we have not read.
+    if (hasUnfinished) await owned.journal.append([]);
+    if (this.mayResume) this.resumeAll();
   }
 
-  /** Starts recovered jobs once agents have registered; their inputs are located then. */
-  async startRecovered(
-    locate: (record: JobRecord) => Promise<ReadonlyMap<string, ReadonlySet<string>>>,
-  ): Promise<void> {
-    for (const { run, record } of this.recovering.splice(0)) {
-      try {
-        run.addHolders(await locate(record));
-        run.begin();
-      } catch (error) {
-        run.fail(toFailure(error));
+  private async putAway(batch: {
+    readonly partition: number;
+    readonly sequence: number;
+    readonly reason: string;
+    readonly data: Uint8Array;
+  }): Promise<void> {
+    const { partition, sequence, reason } = batch;
+    const key = `${partition}.${sequence}`;
+    this.parts.log.error(
+      { event: "journal.corrupt", partition, sequence, reason, quarantine: key },
+      "journal entry can't be read, it was put away",
+    );
+    await this.parts.quarantine(key, batch.data);
+  }
+
+  /** V3. True when the job needs nothing more. */
+  private adoptFinished(owned: OwnedPartition, job: FoldedJob): boolean {
+    const last = job.events.at(-1)?.event;
+    const receipt = last?.data["receipt"] as Receipt | undefined;
+    if (last === undefined || receipt === undefined) return false;
+    // Its first entries are below the mark: then it is in the index, by the mark's invariant.
+    if (job.record === null) return true;
+    const status = { ...job.record.status, state: receipt.state, receipt };
+    this.keepFinished(status);
+    const indexed = toIndexed(status, { first: job.firstSequence, last: job.lastSequence });
+    void this.index(owned, indexed);
+    return true;
+  }
+
+  private takeUp(owned: OwnedPartition, job: FoldedJob): void {
+    const { jobId } = job;
+    const record = job.record ?? unreadableRecord(jobId, this.parts.clock.wallMs());
+    const run = this.makeRun(owned, record, {
+      past: restoreEvents(record, job.events),
+      firstSequence: job.firstSequence,
+    });
+    if (job.broken === null) {
+      this.resuming.add(run);
+      return;
+    }
+    run.fail({
+      code: "JOURNAL_CORRUPT",
+      message: `the journal of job ${jobId} can't be read: ${job.broken}`,
+      retryable: false,
+    });
+  }
+
+  /** From now on the fleet is known: what was taken over goes on. */
+  startResuming(): void {
+    this.mayResume = true;
+    this.resumeAll();
+  }
+
+  private resumeAll(): void {
+    const runs = [...this.resuming];
+    this.resuming.clear();
+    for (const run of runs) run.resume();
+    if (runs.length > 0) {
+      this.parts.log.info({ event: "jobs.resumed", count: runs.length }, "unfinished jobs go on");
+    }
+  }
+
+  /** Another scheduler owns it: its jobs go on there. */
+  onDropped(owned: OwnedPartition): void {
+    for (const [jobId, run] of owned.runs) {
+      if (this.runs.get(jobId) === run) this.runs.delete(jobId);
+      this.resuming.delete(run);
+      const { tenant, durable } = run.past.record.submission;
+      if (durable === false) {
+        run.fail({
+          code: "OWNER_CHANGED",
+          message: "the job is not durable, and its scheduler gave its partition away",
+          retryable: true,
+        });
+        continue;
+      }
+      run.detach();
+      this.parts.admission.leave(tenant);
+      // Whoever waits asks again, and is sent to the new owner.
+      this.tellWaiters(jobId, run.status);
+    }
+    owned.runs.clear();
+  }
+
+  /** Jobs that began long ago are written again, so that little must be read at a takeover. */
+  carryOld(): void {
+    const settledSequence = this.ownership.lastSeenSequence;
+    for (const owned of this.ownership.all()) {
+      for (const run of owned.runs.values()) {
+        const { range } = run;
+        if (range === null || range.first === 0 || owned.isClosing) continue;
+        if (settledSequence - range.first < CARRY_DISTANCE) continue;
+        owned.journal.append([carried(run.jobId, run.past)]).then(
+          (sequence) => run.moved(sequence),
+          () => undefined, // fenced: the new owner has it
+        );
       }
     }
+  }
+
+  // ---- submission ----------------------------------------------------------------------------
+
+  /** The partition that a submission must go to; null = any, this scheduler picks one. */
+  partitionFor({ jobId }: SubmitRequest): number | null {
+    return jobId === undefined ? null : partitionOf(jobId, this.settings.partitionCount);
   }
 
   async submit(request: SubmitRequest): Promise<JobReply> {
@@ -110,62 +242,139 @@ export class JobService {
   }
 
   private async submitOnce(request: SubmitRequest): Promise<JobReply> {
-    const { intake, journal } = this.parts;
-    const { jobId, isNew } = await intake.identify(request, this.runs.size);
-    if (!isNew) return this.repeatReply(jobId);
-    const prepared = await intake.prepare(request, jobId);
-    const claimed = await intake.claim(request, jobId);
-    if (claimed !== jobId) {
-      const earlier = await journal.loadRecord(claimed);
-      if (earlier !== null) return this.repeatReply(claimed);
-      // The key was claimed by a submission that died before it was journaled: this one takes over.
-      await intake.reclaim(request, jobId);
+    const earlier = await this.findEarlier(request);
+    if (earlier !== null) return earlier; // V5
+    const tenant = request.tenant ?? DEFAULT_TENANT;
+    this.parts.admission.check(tenant);
+    const jobId = request.jobId ?? this.newJobId();
+    this.parts.admission.enter(tenant);
+    try {
+      return await this.accept(request, jobId);
+    } catch (error) {
+      this.parts.admission.leave(tenant);
+      throw error;
     }
-    if ((await journal.createRecord(prepared.record)) === "exists") return this.repeatReply(jobId);
+  }
+
+  private newJobId(): string {
+    const partition = this.ownership.hotPartition();
+    if (partition === null) throw new UnavailableError("this scheduler owns no partition yet");
+    return withPartition(this.ids.uuid(), partition);
+  }
+
+  private async findEarlier(request: SubmitRequest): Promise<JobReply | null> {
+    const { jobId } = request;
+    if (jobId === undefined) return null;
+    const running = this.runs.get(jobId)?.past.record;
+    const indexed = running === undefined ? await this.readIndexed(jobId) : null;
+    const known = running ?? indexed?.record;
+    if (known === undefined || known === null) return null;
+    checkSame(known, request);
+    return repeatReply(known);
+  }
+
+  private async accept(request: SubmitRequest, jobId: string): Promise<JobReply> {
+    const { intake, index } = this.parts;
+    const prepared = await intake.prepare(request, jobId);
+    const key = idempotencyHash(request);
+    if (key !== null) {
+      const claimed = await index.claimKey(key, jobId);
+      if (claimed !== jobId) {
+        const { plan } = await this.getAnywhere(claimed);
+        if (plan !== null) {
+          this.parts.admission.leave(request.tenant ?? DEFAULT_TENANT);
+          return acceptedReply(claimed, plan, [`job ${claimed} was accepted before`]);
+        }
+        // The key was claimed by a submission that died before it was journaled: this one takes over.
+        await index.setKey(key, jobId);
+      }
+    }
     return this.start(prepared);
   }
 
-  private async start({ record, plan, notes, holders }: PreparedJob): Promise<JobReply> {
-    const run = this.makeRun(record, holders, 0);
-    await run.accept();
-    run.begin();
+  /** Where a job of any partition can be asked for; set by the router. */
+  getAnywhere: (jobId: string) => Promise<{ readonly plan: JobStatus["plan"] }> = (jobId) =>
+    this.get(jobId);
+
+  private async start({ record, plan, notes }: PreparedJob): Promise<JobReply> {
     const { jobId } = record.submission;
-    return { jobId, decision: "accepted", plan, ...(notes.length === 0 ? {} : { notes }) };
+    const owned = this.ownedOf(jobId);
+    const run = this.makeRun(owned, record, { past: [], firstSequence: null });
+    const stored = run.accept();
+    run.begin();
+    try {
+      await stored; // V4
+    } catch (error) {
+      run.detach();
+      owned.runs.delete(jobId);
+      if (this.runs.get(jobId) === run) this.runs.delete(jobId);
+      throw error;
+    }
+    return acceptedReply(jobId, plan, notes);
   }
 
-  private async repeatReply(jobId: string): Promise<JobReply> {
-    const { plan } = await this.get(jobId);
-    if (plan === null) throw new NotFoundError(`job ${jobId} has no plan`);
-    return { jobId, decision: "accepted", plan, notes: [`job ${jobId} was accepted before`] };
+  private ownedOf(jobId: string): OwnedPartition {
+    const partition = partitionOf(jobId, this.settings.partitionCount);
+    const owned = this.ownership.get(partition);
+    if (owned === undefined) throw new FencedError(partition);
+    return owned;
   }
 
   /** The plan that a submission would get; nothing is journaled or run. */
   async plan(request: SubmitRequest): Promise<JobReply> {
-    const { jobId } = await this.parts.intake.identify(request, 0);
+    const jobId = request.jobId ?? this.ids.uuid();
     const { plan, notes } = await this.parts.intake.prepare(request, jobId);
-    return { jobId, decision: "accepted", plan, ...(notes.length === 0 ? {} : { notes }) };
+    return acceptedReply(jobId, plan, notes);
   }
 
   private makeRun(
+    owned: OwnedPartition,
     record: JobRecord,
-    holders: ReadonlyMap<string, ReadonlySet<string>>,
-    lastEventNumber: number,
+    from: { readonly past: readonly JournaledEvent[]; readonly firstSequence: number | null },
   ): JobRun {
-    const { jobId } = record.submission;
-    const run = new JobRun(this.parts, {
+    const { jobId, durable, tenant } = record.submission;
+    const run: JobRun = new JobRun(this.parts, {
       record,
-      holders,
-      lastEventNumber,
+      ...from,
+      sink: durable === false ? VOLATILE_SINK : owned.journal,
       ...this.settings,
-      onTerminal: (status) => {
-        this.runs.delete(jobId);
-        this.keepFinished(status);
-        for (const tell of this.waiters.get(jobId) ?? []) tell(status);
-        this.waiters.delete(jobId);
-      },
+      onTerminal: (ended) => this.onTerminal(owned, ended),
     });
+    if (from.past.length > 0) this.parts.admission.enter(tenant);
     this.runs.set(jobId, run);
+    owned.runs.set(jobId, run);
     return run;
+  }
+
+  private async onTerminal(owned: OwnedPartition, run: JobRun): Promise<void> {
+    const { jobId, status, range, past } = run;
+    const { durable, tenant } = past.record.submission;
+    this.keepFinished(status);
+    owned.runs.delete(jobId);
+    if (this.runs.get(jobId) === run) this.runs.delete(jobId);
+    this.parts.admission.leave(tenant);
+    this.tellWaiters(jobId, status);
+    if (durable === false || range === null) return;
+    this.ownership.sawSequence(range.last);
+    const indexed = toIndexed(status, range);
+    owned.keep({ record: past.record, events: past.events, indexed });
+    await this.index(owned, indexed);
+  }
+
+  private async index(owned: OwnedPartition, job: IndexedJob): Promise<void> {
+    owned.unindexed.set(job.jobId, job.first);
+    try {
+      await this.parts.index.put(job);
+      owned.unindexed.delete(job.jobId);
+    } catch (error) {
+      // It stays unindexed: the mark does not pass it, and the next owner tries again.
+      this.parts.log.error({ event: "index.failed", jobId: job.jobId, err: error }, "not indexed");
+    }
+  }
+
+  private tellWaiters(jobId: string, status: JobStatus): void {
+    for (const tell of this.waiters.get(jobId) ?? []) tell(status);
+    this.waiters.delete(jobId);
   }
 
   private keepFinished(status: JobStatus): void {
@@ -175,16 +384,20 @@ export class JobService {
     if (oldest !== undefined) this.finished.delete(oldest);
   }
 
-  /** Errors: `NOT_FOUND`. */
+  // ---- questions -----------------------------------------------------------------------------
+
+  /** Errors: `NOT_FOUND`, `EXPIRED`. */
   async get(jobId: string): Promise<JobStatus> {
     const known = this.runs.get(jobId)?.status ?? this.finished.get(jobId);
     if (known !== undefined) return known;
-    const record = await this.parts.journal.loadRecord(jobId);
-    if (record === null) throw new NotFoundError(`job ${jobId} is not known`, { field: "jobId" });
-    return record.status;
+    const stored = await this.readIndexed(jobId);
+    if (stored === null) throw new NotFoundError(`job ${jobId} is not known`, { field: "jobId" });
+    const receipt = stored.events.at(-1)?.event.data["receipt"] as Receipt | undefined;
+    if (stored.record === null || receipt === undefined) throw expired(jobId);
+    return { ...stored.record.status, state: receipt.state, receipt };
   }
 
-  /** The terminal state, or the present one after `timeoutMs`. */
+  /** The terminal state, or the present one after `timeoutMs` or when the job moves elsewhere. */
   async wait(jobId: string, timeoutMs: number): Promise<JobStatus> {
     const status = await this.get(jobId);
     if (isTerminalState(status.state)) return status;
@@ -211,19 +424,142 @@ export class JobService {
     return this.get(jobId);
   }
 
-  list(limit: number): readonly JobStatus[] {
-    const all = [...this.finished.values(), ...[...this.runs.values()].map((run) => run.status)];
-    return all.sort((a, b) => b.acceptedAtMs - a.acceptedAtMs).slice(0, limit);
+  /** Events after `number`, oldest first, as many as fit into one answer. */
+  async events(jobId: string, number: number): Promise<{ events: JobEvent[]; hasMore: boolean }> {
+    const run = this.runs.get(jobId);
+    const stored = run === undefined ? await this.readIndexed(jobId) : null;
+    const journaled = run?.storedEvents ?? stored?.events;
+    if (journaled === undefined) {
+      // A finished job that is not durable is known while it is remembered, but not its events.
+      await this.get(jobId);
+      return { events: [], hasMore: false };
+    }
+    const events: JobEvent[] = [];
+    let bytes = 0;
+    for (const { event } of journaled) {
+      if (event.number <= number) continue;
+      bytes += JSON.stringify(event).length;
+      if (bytes > EVENTS_ANSWER_BYTES && events.length > 0) return { events, hasMore: true };
+      events.push(event);
+    }
+    return { events, hasMore: false };
   }
 
-  /** Ends the process's part: runs stay unfinished in the store and are taken up by the next one. */
+  /** A result from an agent's spool. True also when nobody waits for it: it may be forgotten. */
+  deliver({ jobId, key, reply }: AttemptResult): void {
+    if (this.resuming.has(this.runs.get(jobId) as JobRun)) {
+      throw new UnavailableError(`job ${jobId} is being resumed`);
+    }
+    this.runs.get(jobId)?.deliver(key, reply);
+  }
+
+  /** This process's unfinished jobs, and the finished ones that it remembers. */
+  list(): readonly JobStatus[] {
+    return [...this.finished.values(), ...[...this.runs.values()].map((run) => run.status)];
+  }
+
+  private async readIndexed(
+    jobId: string,
+  ): Promise<{ record: JobRecord | null; events: readonly JournaledEvent[] } | null> {
+    const partition = partitionOf(jobId, this.settings.partitionCount);
+    const kept = this.ownership.get(partition)?.kept(jobId);
+    if (kept !== undefined) return { ...kept, events: restoreEvents(kept.record, kept.events) };
+    const found = await this.parts.index.find(jobId);
+    if (found === null) return null;
+    const entries = await this.parts.journal.read(subjects.journal(partition), {
+      fromSequence: found.first,
+      toSequence: found.last,
+    });
+    const job = foldPartition(entries).jobs.get(jobId);
+    if (job === undefined) throw expired(jobId);
+    return { record: job.record, events: restoreEvents(job.record, job.events) };
+  }
+
+  /** Ends the process's part: runs stay unfinished in the journal and are taken up by others. */
   stop(): void {
     for (const run of this.runs.values()) run.detach();
     this.runs.clear();
   }
 }
 
-function toFailure(error: unknown): WireError {
+function expired(jobId: string): TerminalError {
+  return new TerminalError(
+    "EXPIRED",
+    `job ${jobId} has expired: its journal is older than the retention time`,
+    { field: "jobId" },
+  );
+}
+
+function acceptedReply(
+  jobId: string,
+  plan: NonNullable<JobStatus["plan"]>,
+  notes: readonly string[],
+): JobReply {
+  return { jobId, decision: "accepted", plan, ...(notes.length === 0 ? {} : { notes }) };
+}
+
+function repeatReply({ submission: { jobId }, status: { plan } }: JobRecord): JobReply {
+  if (plan === null) throw new NotFoundError(`job ${jobId} has no plan`);
+  return acceptedReply(jobId, plan, [`job ${jobId} was accepted before`]);
+}
+
+function checkSame(known: JobRecord, request: SubmitRequest): void {
+  const { description, workflow, inputs, jobId } = known.submission;
+  const name = typeof request.workflow === "string" ? request.workflow : request.workflow?.name;
+  const before = canonicalJson({ description, workflow, inputs });
+  const now = canonicalJson({
+    description: request.description,
+    workflow: name,
+    inputs: request.inputs,
+  });
+  if (before === now) return;
+  throw new TerminalError(
+    "JOB_ID_TAKEN",
+    `job id ${jobId} belongs to another job, expected a fresh UUID`,
+    { field: "jobId" },
+  );
+}
+
+function idempotencyHash({ tenant, idempotencyKey }: SubmitRequest): string | null {
+  if (idempotencyKey === undefined) return null;
+  return sha256Hex(`${tenant ?? DEFAULT_TENANT}\n${idempotencyKey}`);
+}
+
+function toIndexed(
+  status: JobStatus,
+  range: { readonly first: number; readonly last: number },
+): IndexedJob {
+  const { jobId, state, tenant, description, workflow, acceptedAtMs, receipt } = status;
+  return {
+    ...{ jobId, state, tenant, description, workflow, acceptedAtMs },
+    latencyMs: receipt?.latencyMs ?? null,
+    costUsd: receipt?.costUsd ?? null,
+    answer: receipt?.answer ?? null,
+    ...range,
+  };
+}
+
+/** Enough to fail a job whose own record is gone. */
+function unreadableRecord(jobId: string, nowWallMs: number): JobRecord {
+  return {
+    submission: { jobId, inputs: [], slo: {}, constraints: {}, tenant: DEFAULT_TENANT },
+    status: {
+      jobId,
+      state: "running",
+      tenant: DEFAULT_TENANT,
+      description: null,
+      workflow: null,
+      acceptedAtMs: nowWallMs,
+      plan: null,
+      stepStates: {},
+    },
+    inputValues: {},
+    inputGaps: [],
+    holders: {},
+  };
+}
+
+export function toFailure(error: unknown): WireError {
   return isRuntimeError(error)
     ? toWireError(error)
     : { code: "INTERNAL", message: String(error), retryable: false };

@@ -6,15 +6,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ActorSystem } from "@murakkab/actor";
-import { type Bus, call } from "@murakkab/bus";
+import type { Bus } from "@murakkab/bus";
 import { connectNats, SYSTEM_CLOCK } from "@murakkab/bus/nats";
 import {
+  canonicalJson,
   describeError,
   InvalidArgumentError,
-  isRuntimeError,
   type Logger,
   seededRandom,
-  TerminalError,
+  sha256Hex,
 } from "@murakkab/kit";
 import {
   CATALOGUE_DIR,
@@ -23,7 +23,12 @@ import {
   loadPrices,
   PRICES_FILE,
 } from "@murakkab/library";
-import { makeTicket, subjects } from "@murakkab/protocol";
+import {
+  ACTIVE_JOB_COUNT_MAX,
+  JOB_RETENTION_MS,
+  makeTicket,
+  PARTITION_COUNT,
+} from "@murakkab/protocol";
 import { pino } from "pino";
 import { httpAddressProbe } from "./adapters/address-probe.ts";
 import { httpArtifactUplink } from "./adapters/artifact-uplink.ts";
@@ -35,15 +40,23 @@ const IDLE_STOP_MS = 10 * 60_000;
 /** A worker process is ready in well under a second; model engines will bring limits of their own. */
 const START_LIMIT_MS = 20_000;
 const TOKEN_CHARS_MIN = 16;
-const EXIT_GRACE_MS = 3_000;
+/** Leaving in order takes at most this long; then the process ends anyway, ms. */
+const EXIT_GRACE_MS = 4_500;
+const LEASE_SEC_SINGLE = 1.5;
+const LEASE_SEC_CLUSTER = 15;
 
-const HELP = `murakkab scheduler: plans and runs jobs; one per bus
+const HELP = `murakkab scheduler: plans and runs jobs; start two or more and they share them
 
   --nats URL             bus (default NATS_URL, else nats://127.0.0.1:4222)
   --token-file FILE      the cluster's token (or MURAKKAB_TOKEN_FILE)
   --library DIR          further executors and workflows (repeatable)
   --connect-timeout SEC  how long to wait for the bus at the start (default 10)
   --log-level LEVEL      trace, debug, info, warn, error (default info)
+  --lease SEC            how long the leader's lease lasts (default 1.5; 15 with replicas, because
+                         a cluster needs 4 to 7 s for an election of its own)
+  --retention HOURS      how long jobs are kept (default 168)
+  --replicas COUNT       copies of the state on a cluster of NATS servers: 1, 3 or 5 (default 1)
+  --active-jobs COUNT    unfinished jobs that are accepted at most (default ${ACTIVE_JOB_COUNT_MAX})
   --insecure             allow a bus on another host without credentials
 
 Credentials: in the URL, or NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_CREDS (a path).
@@ -55,6 +68,10 @@ interface Settings {
   readonly libraryDirs: readonly string[];
   readonly connectTimeoutMs: number;
   readonly logLevel: string;
+  readonly replicaCount: number;
+  readonly leaseMs: number;
+  readonly retentionMs: number;
+  readonly activeJobsMax: number;
 }
 
 function readSettings(argv: readonly string[]): Settings {
@@ -66,6 +83,10 @@ function readSettings(argv: readonly string[]): Settings {
       library: { type: "string", multiple: true },
       "connect-timeout": { type: "string" },
       "log-level": { type: "string" },
+      lease: { type: "string" },
+      retention: { type: "string" },
+      replicas: { type: "string" },
+      "active-jobs": { type: "string" },
       insecure: { type: "boolean" },
       help: { type: "boolean" },
     },
@@ -82,19 +103,46 @@ function readSettings(argv: readonly string[]): Settings {
     );
   }
   if (values.insecure !== true) checkBusIsSafe(nats);
+  const replicaCount = readNumber(values.replicas, "--replicas", { min: 1, max: 5, preset: 1 });
+  const leasePreset = replicaCount > 1 ? LEASE_SEC_CLUSTER : LEASE_SEC_SINGLE;
+  const leaseSec = readNumber(values.lease, "--lease", { min: 0.5, max: 120, preset: leasePreset });
+  const connectTimeoutSec = readNumber(values["connect-timeout"], "--connect-timeout", {
+    min: 0,
+    max: 3_600,
+    preset: 10,
+  });
+  const retentionPreset = JOB_RETENTION_MS / 3_600_000;
+  const retentionHours = readNumber(values.retention, "--retention", {
+    min: 0.01,
+    max: 24 * 366,
+    preset: retentionPreset,
+  });
   return {
+    replicaCount,
+    leaseMs: leaseSec * 1_000,
+    retentionMs: Math.round(retentionHours * 3_600_000),
+    activeJobsMax: readNumber(values["active-jobs"], "--active-jobs", {
+      min: 1,
+      max: 1_000_000,
+      preset: ACTIVE_JOB_COUNT_MAX,
+    }),
     nats,
     token: readToken(tokenFile),
     libraryDirs: [CATALOGUE_DIR, ...(values.library ?? [])],
-    connectTimeoutMs: readSeconds(values["connect-timeout"] ?? "10") * 1_000,
+    connectTimeoutMs: connectTimeoutSec * 1_000,
     logLevel: values["log-level"] ?? "info",
   };
 }
 
-function readSeconds(text: string): number {
-  const seconds = Number(text);
-  if (Number.isFinite(seconds) && seconds >= 0) return seconds;
-  throw new InvalidArgumentError(`--connect-timeout is "${text}", expected a number of seconds`);
+function readNumber(
+  text: string | undefined,
+  flag: string,
+  { min, max, preset }: { readonly min: number; readonly max: number; readonly preset: number },
+): number {
+  if (text === undefined) return preset;
+  const value = Number(text);
+  if (text.trim() !== "" && value >= min && value <= max) return value;
+  throw new InvalidArgumentError(`${flag} is "${text}", expected a number from ${min} to ${max}`);
 }
 
 function readToken(file: string): string {
@@ -133,6 +181,7 @@ async function connect(settings: Settings, log: Logger): Promise<Bus> {
     servers: settings.nats,
     name: "murakkab-scheduler",
     log,
+    replicaCount: settings.replicaCount,
     waitForConnectMs: settings.connectTimeoutMs,
     inboxPrefix: "_INBOX_scheduler",
     ...(env["NATS_USER"] === undefined ? {} : { user: env["NATS_USER"] }),
@@ -140,20 +189,6 @@ async function connect(settings: Settings, log: Logger): Promise<Bus> {
     ...(env["NATS_TOKEN"] === undefined ? {} : { token: env["NATS_TOKEN"] }),
     ...(env["NATS_CREDS"] === undefined ? {} : { credsFile: env["NATS_CREDS"] }),
   });
-}
-
-/** Until several schedulers share the jobs, a second one would answer for jobs it doesn't know. */
-async function checkIsAlone(bus: Bus): Promise<void> {
-  try {
-    await call(bus.messaging, { subject: subjects.schedulerPing, value: {} }, { timeoutMs: 1_000 });
-  } catch (error) {
-    if (isRuntimeError(error) && error.code === "NO_RESPONDERS") return;
-    throw error;
-  }
-  throw new TerminalError(
-    "SCHEDULER_RUNNING",
-    "another scheduler already serves this bus, expected none",
-  );
 }
 
 async function main(): Promise<void> {
@@ -168,8 +203,8 @@ async function main(): Promise<void> {
   const prices = loadPrices(join(CATALOGUE_DIR, PRICES_FILE));
   const { energy } = prices;
   const bus = await connect(settings, log);
-  await checkIsAlone(bus);
   const random = seededRandom(randomUUID());
+  const id = `scheduler-${randomUUID().slice(0, 8)}`;
   const clock = SYSTEM_CLOCK;
   const actors = new ActorSystem({ messaging: bus.messaging, clock, random, log });
   const scheduler = new Scheduler(
@@ -199,18 +234,35 @@ async function main(): Promise<void> {
         memoryWattsPerGib: energy.memoryWattsPerGib,
       },
       energyMethod: `CPU-seconds x ${round(energy.busyWattsPerCore - energy.idleWattsPerCore)} W + reserved core-seconds x ${energy.idleWattsPerCore} W + memory x ${energy.memoryWattsPerGib} W/GiB (${energy.provenance.kind}: constants of the price table)`,
+      id,
       version: VERSION,
+      config: sha256Hex(
+        canonicalJson({
+          executors: library.executors,
+          workflows: library.workflows,
+          PARTITION_COUNT,
+        }),
+      ).slice(0, 16),
+      partitionCount: PARTITION_COUNT,
+      retentionMs: settings.retentionMs,
+      leaseMs: settings.leaseMs,
+      activeJobsMax: settings.activeJobsMax,
       idleStopMs: IDLE_STOP_MS,
       startLimitMs: START_LIMIT_MS,
     },
   );
   await scheduler.start();
   log.info(
-    { event: "scheduler.started", bus: bus.description, executorCount: library.executors.length },
+    {
+      event: "scheduler.started",
+      scheduler: id,
+      bus: bus.description,
+      executorCount: library.executors.length,
+    },
     "scheduler started",
   );
   process.stdout.write(
-    `${JSON.stringify({ event: "scheduler.ready", executors: library.executors.length })}\n`,
+    `${JSON.stringify({ event: "scheduler.ready", scheduler: id, executors: library.executors.length })}\n`,
   );
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => void stop(scheduler, bus, log));
@@ -223,7 +275,7 @@ function round(value: number): number {
 
 async function stop(scheduler: Scheduler, bus: Bus, log: Logger): Promise<void> {
   setTimeout(() => process.exit(1), EXIT_GRACE_MS).unref();
-  scheduler.stop();
+  await scheduler.stop();
   await bus.close();
   log.info({ event: "scheduler.stopped" }, "scheduler stopped");
   process.exit(0);

@@ -7,12 +7,13 @@ import {
   sloOutcome,
   type TerminalState,
 } from "@murakkab/model";
-import type { JobRecord } from "./job-journal.ts";
+import type { JobRecord } from "@murakkab/protocol";
 import type { JobEffect, StepRun } from "./job-machine.ts";
 
 export interface ReceiptParts {
   readonly record: JobRecord;
   readonly steps: readonly StepRun[];
+  readonly reruns: number;
   readonly latencyMs: number;
   readonly effect: Extract<JobEffect, { kind: "finish" }>;
   readonly rates: Rates;
@@ -51,6 +52,7 @@ export function makeReceipt(parts: ReceiptParts): Receipt {
         ? sloOutcome(slo, { latencyMs, costUsd, energyWh })
         : missedSlo(slo),
     notes: plan?.notes ?? [],
+    ...(parts.reruns === 0 ? {} : { reruns: parts.reruns }),
     steps,
     ...(error === undefined ? {} : { error }),
   };

@@ -9,41 +9,60 @@
  *   K2. A lost node or instance fails its attempts at once.
  */
 import type { ActorSystemPort } from "@murakkab/actor";
-import { type Bus, publishValue, type Schema, type Subscription, serve } from "@murakkab/bus";
+import {
+  type Bus,
+  call,
+  type KeyValue,
+  publishValue,
+  type Schema,
+  type Subscription,
+  serve,
+} from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
 import { findAvailability } from "@murakkab/core";
-import { type Cancel, type Clock, every, type Logger, type Random } from "@murakkab/kit";
-import { type ArtifactRef, artifactHash, type NodeRegistration } from "@murakkab/model";
+import {
+  type Cancel,
+  type Clock,
+  every,
+  fromWireError,
+  isRuntimeError,
+  type Logger,
+  type Random,
+  TerminalError,
+} from "@murakkab/kit";
+import { artifactHash, type NodeRegistration } from "@murakkab/model";
 import {
   contentHeaders,
   decode,
   downloadRequestSchema,
   encode,
   instanceExitedSchema,
-  JOB_RETENTION_MS,
+  instanceReadySchema,
+  instanceWantSchema,
   type JobEvent,
-  jobCancelSchema,
-  jobEventsSchema,
-  jobListSchema,
-  jobWaitSchema,
-  lastToken,
   NODE_LOST_AFTER_MS,
   nodeHeartbeatSchema,
   nodeRegistrationSchema,
   nodeSampleSchema,
   subjects,
-  submitSchema,
   TICKET_MS,
   uploadRequestSchema,
   validate,
 } from "@murakkab/protocol";
 import { z } from "zod";
+import { Admission } from "./admission.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Fleet, type FleetInstance } from "./fleet.ts";
+import { InputCopier } from "./input-copier.ts";
+import { InstancePool } from "./instance-pool.ts";
+import { FleetStarter } from "./instance-starter.ts";
 import { Intake, type IntakeLibrary } from "./intake.ts";
 import { InputResolver, noNodes } from "./job-inputs.ts";
-import { JobJournal } from "./job-journal.ts";
+import { JobRouter } from "./job-router.ts";
 import { JobService } from "./job-service.ts";
+import { JobIndex } from "./journal/job-index.ts";
+import { Leadership } from "./leadership.ts";
+import { Ownership } from "./ownership.ts";
 import type { AddressProbe, ArtifactUplink, TicketIssuer } from "./ports.ts";
 
 export interface SchedulerComponents {
@@ -58,28 +77,61 @@ export interface SchedulerComponents {
 }
 
 export interface SchedulerSettings {
+  /** Unique among all schedulers that ever ran on this bus. */
+  readonly id: string;
   readonly library: IntakeLibrary;
   readonly rates: Rates;
   /** One sentence on how energy is modelled, for receipts. */
   readonly energyMethod: string;
   readonly version: string;
+  /** Hash of what all schedulers of a cluster should agree on. */
+  readonly config: string;
   readonly idleStopMs: number;
   readonly startLimitMs: number;
+  readonly partitionCount: number;
+  /** How long the journal, and so every job, is kept, ms. */
+  readonly retentionMs: number;
+  readonly leaseMs: number;
+  readonly activeJobsMax: number;
 }
 
 const QUEUE_GROUP = "scheduler";
 const SWEEP_INTERVAL_MS = 250;
 const IDLE_SWEEP_INTERVAL_MS = 5_000;
+const CARRY_INTERVAL_MS = 2_000;
+const PROBE_TIMEOUT_MS = 500;
+const VIEW_TIMEOUT_MS = 1_000;
+const LEARN_AGAIN_MS = 100;
+/** A node whose agent's process has ended keeps its workers for this long without an agent, ms. */
+const AGENT_AWAY_MAX_MS = 30_000;
 const anything = z.unknown();
+
+interface Parts {
+  readonly jobs: JobService;
+  readonly ownership: Ownership;
+  readonly router: JobRouter;
+}
 
 export class Scheduler {
   private readonly parts: SchedulerComponents;
   private readonly settings: SchedulerSettings;
   private readonly fleet: Fleet;
   private readonly dispatcher: Dispatcher;
+  private readonly starter: FleetStarter;
+  private readonly pool: InstancePool;
+  private readonly leadership: Leadership;
   private readonly wantedPrograms: readonly string[];
-  private jobs: JobService | null = null;
+  private live: Parts | null = null;
   private isConnected = true;
+  private isStopping: Promise<void> | null = null;
+  /** The fleet is as the agents tell it, or those that did not tell had time to. */
+  private isFleetKnown = false;
+  private readonly missing = new Set<string>();
+  private readonly probing = new Set<string>();
+  private isFetchingView = false;
+  private cancelLearn: Cancel = () => undefined;
+  private nodeNames: KeyValue | null = null;
+  private readonly leaderSubscriptions: Subscription[] = [];
   private readonly subscriptions: Subscription[] = [];
   private readonly timers: Cancel[] = [];
 
@@ -88,64 +140,107 @@ export class Scheduler {
     this.settings = settings;
     this.fleet = new Fleet(components.clock);
     const { executors } = settings.library;
+    const { messaging } = components.bus;
     this.wantedPrograms = [...new Set(executors.flatMap((entry) => entry.programs))].sort();
-    this.dispatcher = new Dispatcher(
-      { ...components, fleet: this.fleet, messaging: components.bus.messaging },
-      { ...settings, onNodeGone: (node) => this.loseNode(node, "nobody answers for it") },
+    this.leadership = new Leadership(components, {
+      scheduler: settings.id,
+      leaseMs: settings.leaseMs,
+      onGained: (generation) => this.lead(generation),
+      onLost: () => this.follow(),
+    });
+    this.pool = new InstancePool(
+      { ...components, fleet: this.fleet, messaging },
+      {
+        ...settings,
+        isConnected: () => this.isConnected,
+        onChanged: () => this.pump(),
+        onNodeGone: (node) => void this.checkNode(node),
+        generation: () => this.leadership.generation,
+        onStale: (highest) => void this.leadership.raise(highest),
+        onGaveUp: (executor, error) => this.dispatcher.failExecutor(executor, error),
+      },
     );
+    this.starter = new FleetStarter(
+      { fleet: this.fleet, pool: this.pool, messaging },
+      {
+        isLeader: () => this.leadership.generation > 0,
+        mayDecide: () => this.isFleetKnown && this.isConnected,
+      },
+    );
+    this.dispatcher = new Dispatcher({ ...components, fleet: this.fleet, starter: this.starter });
   }
 
-  /** Opens the store, takes up unfinished jobs, then answers. */
+  /** Opens the store, takes a share of the jobs, then answers. */
   async start(): Promise<void> {
     const { bus, clock, random, log } = this.parts;
     const { state, messaging } = bus;
-    const journal = new JobJournal(
-      {
-        log: await state.openLog("MK_JOB_EVENTS", {
-          subjects: [subjects.allJobEvents],
-          maxAgeMs: JOB_RETENTION_MS,
-        }),
-        records: await state.openKeyValue("MK_JOBS", { ttlMs: JOB_RETENTION_MS }),
-        idempotencyKeys: await state.openKeyValue("MK_JOB_KEYS", { ttlMs: JOB_RETENTION_MS }),
-        clock,
-        random,
-        logger: log,
-      },
-      {
-        publishOps: (event) => this.publishOps(subjects.jobEvent(event.event, event.jobId), event),
-      },
-    );
+    const { library, retentionMs, partitionCount, id } = this.settings;
+    const journal = await state.openLog("MK_JOURNAL", {
+      subjects: [subjects.allJournals],
+      maxAgeMs: retentionMs,
+    });
+    this.nodeNames = await state.openKeyValue("MK_NODES", { ttlMs: retentionMs });
+    const quarantine = await state.openKeyValue("MK_QUARANTINE");
+    const storeParts = { clock, random: random.stream("journal"), logger: log };
+    const index = await JobIndex.open(state, storeParts, { retentionMs });
     const resolver = new InputResolver({ fleet: this.fleet, messaging });
-    const { library } = this.settings;
-    const intake = new Intake({ fleet: this.fleet, resolver, journal, clock, random }, { library });
+    const copier = new InputCopier({ fleet: this.fleet, messaging, log });
+    const intake = new Intake({ fleet: this.fleet, resolver, copier, clock }, { library });
+    const admission = new Admission(clock, { activeMax: this.settings.activeJobsMax });
     const executors = new Map(library.executors.map((entry) => [entry.id, entry]));
-    this.jobs = new JobService(
+    const jobs = new JobService(
       {
         ...this.parts,
+        ...{ journal, index, intake, admission },
         fleet: this.fleet,
         dispatcher: this.dispatcher,
-        journal,
-        intake,
-        executor: (id) => executors.get(id),
+        executor: (executor) => executors.get(executor),
+        publishEvent: (event) => this.publishEvent(event),
+        locate: async (artifact) => (await resolver.locate(artifact, artifact)).holders,
+        quarantine: async (key, data) => void (await quarantine.put(key, data)),
       },
       this.settings,
     );
-    const recoveredCount = await this.jobs.recover();
+    const ownership = new Ownership(
+      { bus, journal, index, clock, random: random.stream("ownership"), log },
+      {
+        scheduler: id,
+        version: this.settings.version,
+        config: this.settings.config,
+        partitionCount,
+        leads: () => this.leadership.generation,
+        onTaken: async (owned, folded) => {
+          await jobs.onTaken(owned, folded);
+          this.live?.router.open(owned);
+        },
+        onDropped: (owned) => {
+          this.live?.router.close(owned);
+          jobs.onDropped(owned);
+        },
+        onMembersChanged: () => void this.leadership.tryNow(),
+      },
+    );
+    jobs.useOwnership(ownership);
+    const router = new JobRouter(
+      { bus, jobs, ownership, admission, index, clock, log },
+      { scheduler: id, partitionCount },
+    );
+    this.live = { jobs, ownership, router };
     this.serveFleet();
-    this.serveJobs(this.jobs, journal);
-    this.serveViews(this.jobs, resolver);
-    this.startTimers(this.jobs, resolver, recoveredCount);
+    await ownership.start();
+    await this.leadership.start();
+    await this.learnFleet();
+    router.start();
+    this.serveViews(jobs, resolver);
+    this.startTimers();
     messaging
       .flush()
       .catch((error: unknown) =>
         log.warn({ event: "bus.flush-failed", err: error }, "flush failed"),
       );
-    if (recoveredCount > 0) {
-      log.info({ event: "jobs.recovered", count: recoveredCount }, "unfinished jobs run again");
-    }
   }
 
-  private startTimers(jobs: JobService, resolver: InputResolver, recoveredCount: number): void {
+  private startTimers(): void {
     const { clock } = this.parts;
     this.subscriptions.push(
       this.parts.bus.messaging.onStatus((status) => {
@@ -160,21 +255,95 @@ export class Scheduler {
     );
     this.timers.push(
       every(clock, SWEEP_INTERVAL_MS, () => this.sweepLost()),
-      every(clock, IDLE_SWEEP_INTERVAL_MS, () => this.dispatcher.sweepIdle()),
+      every(clock, IDLE_SWEEP_INTERVAL_MS, () => {
+        if (this.leadership.generation > 0) this.pool.sweepIdle();
+      }),
+      every(clock, CARRY_INTERVAL_MS, () => this.live?.jobs.carryOld()),
     );
-    if (recoveredCount === 0) return;
-    // Agents beat every second: after this time whoever is there has registered again.
+  }
+
+  private pump(): void {
+    this.starter.pump();
+    this.dispatcher.pump();
+  }
+
+  // ---- leading and following -----------------------------------------------------------------
+
+  /** This process decides for the fleet, once the agents have told what runs. */
+  private lead(generation: number): void {
+    this.isFleetKnown = false;
+    this.leaderSubscriptions.push(
+      this.serveOn(subjects.nodeRegister, nodeRegistrationSchema, "node registration", (it) =>
+        this.register(it),
+      ),
+      this.serveOn(subjects.instanceWant, instanceWantSchema, "demand", (it) => this.onWant(it)),
+      this.serveOn(subjects.fleetView, anything, "request", () => ({
+        nodes: this.fleet.listNodes().map((node) => node.registration),
+        isKnown: this.isFleetKnown,
+      })),
+    );
+    this.live?.ownership.announce();
+    this.waitForAgents(generation).catch((error: unknown) =>
+      this.parts.log.warn({ event: "fleet.not-read", err: error }, "known nodes not read"),
+    );
     this.timers.push(
-      clock.after(NODE_LOST_AFTER_MS, () => {
-        void jobs.startRecovered(async (record) => {
-          const uris = Object.values(record.inputValues).flatMap((value) =>
-            value.kind === "inline" && isRef(value.value) ? [value.value.artifact] : [],
-          );
-          const resolved = await resolver.resolve(uris, record.submission.jobId);
-          return new Map(resolved.map((it) => [it.artifact.artifact, new Set(it.holders)]));
-        });
+      this.parts.clock.after(NODE_LOST_AFTER_MS, () => {
+        if (this.leadership.generation === generation) this.fleetKnown();
       }),
     );
+  }
+
+  /** Those that were there before tell again what runs on them. */
+  private async waitForAgents(generation: number): Promise<void> {
+    const { messaging } = this.parts.bus;
+    const stored = (await this.nodeNames?.keys()) ?? [];
+    if (this.leadership.generation !== generation) return;
+    const here = this.fleet.listNodes().map((node) => node.registration.node);
+    this.missing.clear();
+    for (const node of [...stored, ...here]) this.missing.add(node);
+    if (this.missing.size === 0) {
+      this.fleetKnown();
+      return;
+    }
+    publishValue(messaging, subjects.fleetReport, { generation });
+  }
+
+  private follow(): void {
+    for (const subscription of this.leaderSubscriptions.splice(0)) subscription.unsubscribe();
+    this.live?.ownership.announce();
+    void this.learnFleet();
+  }
+
+  private fleetKnown(): void {
+    if (this.isFleetKnown) return;
+    this.isFleetKnown = true;
+    this.live?.jobs.startResuming();
+    this.pump();
+  }
+
+  /** A follower takes the leader's view; a leader waits for the agents. */
+  private async learnFleet(): Promise<void> {
+    if (this.leadership.generation > 0 || this.isFetchingView) return;
+    this.isFetchingView = true;
+    try {
+      const view = await call<{ nodes: NodeRegistration[]; isKnown: boolean }>(
+        this.parts.bus.messaging,
+        { subject: subjects.fleetView, value: {} },
+        { timeoutMs: VIEW_TIMEOUT_MS },
+      );
+      for (const registration of view.nodes) this.takeRegistration(registration);
+      if (view.isKnown) this.fleetKnown();
+    } catch (error) {
+      const code = isRuntimeError(error) ? error.code : "INTERNAL";
+      this.parts.log.debug({ event: "fleet.no-view", code }, "no leader tells of the fleet yet");
+    } finally {
+      this.isFetchingView = false;
+    }
+    // There is no leader, or it waits for the agents itself: what was taken over must not wait on.
+    if (!this.isFleetKnown) {
+      this.cancelLearn();
+      this.cancelLearn = this.parts.clock.after(LEARN_AGAIN_MS, () => void this.learnFleet());
+    }
   }
 
   private serve<T>(
@@ -183,22 +352,29 @@ export class Scheduler {
     what: string,
     handle: (value: T, subject: string) => unknown,
   ): void {
-    this.subscriptions.push(
-      serve(
-        this.parts.bus.messaging,
-        {
-          subject,
-          schema,
-          what,
-          queueGroup: QUEUE_GROUP,
-          onDefect: (error, at) =>
-            this.parts.log.error(
-              { event: "request.defect", subject: at, err: error },
-              "a request failed",
-            ),
-        },
-        (value, message) => handle(value, message.subject),
-      ),
+    this.subscriptions.push(this.serveOn(subject, schema, what, handle));
+  }
+
+  private serveOn<T>(
+    subject: string,
+    schema: Schema<T>,
+    what: string,
+    handle: (value: T, subject: string) => unknown,
+  ): Subscription {
+    return serve(
+      this.parts.bus.messaging,
+      {
+        subject,
+        schema,
+        what,
+        queueGroup: QUEUE_GROUP,
+        onDefect: (error, at) =>
+          this.parts.log.error(
+            { event: "request.defect", subject: at, err: error },
+            "a request failed",
+          ),
+      },
+      (value, message) => handle(value, message.subject),
     );
   }
 
@@ -218,13 +394,19 @@ export class Scheduler {
   }
 
   private serveFleet(): void {
-    this.serve(subjects.schedulerPing, anything, "ping", () => ({ ok: true }));
-    this.serve(subjects.nodeRegister, nodeRegistrationSchema, "node registration", (it) =>
-      this.register(it),
-    );
+    this.serve(subjects.schedulerPing, anything, "ping", () => ({
+      ok: true,
+      scheduler: this.settings.id,
+      leader: this.leaderId(),
+    }));
+    this.listen(subjects.allNodesRegistered, nodeRegistrationSchema, (registration) => {
+      if (this.leadership.generation === 0) this.takeRegistration(registration);
+    });
     this.listen(subjects.allNodeHeartbeats, nodeHeartbeatSchema, ({ node, incarnation }) => {
       if (this.fleet.heartbeat(node, incarnation)) return;
-      publishValue(this.parts.bus.messaging, subjects.nodeReregister(node), {});
+      if (this.leadership.generation > 0) {
+        publishValue(this.parts.bus.messaging, subjects.nodeReregister(node), {});
+      } else void this.learnFleet();
     });
     this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => this.fleet.sampled(sample));
     this.listen(
@@ -236,32 +418,176 @@ export class Scheduler {
         this.tellNode("node.left", left.node);
       },
     );
+    this.listen(subjects.allInstancesReady, instanceReadySchema, (ready) => {
+      if (this.leadership.generation > 0 || this.fleet.instance(ready.instance) !== undefined)
+        return;
+      const executor = this.executorOf(ready.executor);
+      if (executor === undefined || this.fleet.node(ready.node) === undefined) return;
+      const { instance, node } = ready;
+      this.fleet.addInstance({ instance, node, executor }).state = "ready";
+      this.dispatcher.pump();
+    });
     this.listen(subjects.allInstancesExited, instanceExitedSchema, (exited) => {
-      const instance = this.fleet.removeInstance(exited.instance);
-      if (instance !== undefined) this.loseInstances([instance], exited.reason);
+      this.fleet.removeInstance(exited.instance);
+      // Also one that is not known here: a job that was taken over may have asked it.
+      this.dispatcher.onInstanceLost(exited, exited.reason);
     });
   }
 
+  private executorOf(id: string) {
+    return this.settings.library.executors.find((entry) => entry.id === id);
+  }
+
+  private leaderId(): string | null {
+    if (this.leadership.generation > 0) return this.settings.id;
+    const members = this.live?.ownership.listMembers() ?? [];
+    return members.find((member) => member.beat.leads > 0)?.scheduler ?? null;
+  }
+
+  /** As the leader. Errors: `NODE_NAME_TAKEN`, `OFFER_EXCEEDS_HOST`, `ADDRESS_UNREACHABLE`. */
   private async register(registration: NodeRegistration): Promise<unknown> {
     const { node, artifactUrl: url, incarnation } = registration;
     const known = this.fleet.node(node)?.registration;
+    const isNew = known?.incarnation !== incarnation;
+    if (known !== undefined && isNew) await this.checkNameIsFree(node, known.incarnation);
     // An address that nobody reaches would fail every transfer later, one job at a time.
-    if (known?.incarnation !== incarnation || known.artifactUrl !== url) {
-      await this.parts.addressProbe.check({ node, url });
-    }
-    const lost = this.fleet.register(registration, (id) =>
-      this.settings.library.executors.find((entry) => entry.id === id),
+    if (isNew || known.artifactUrl !== url) await this.parts.addressProbe.check({ node, url });
+    await this.leadership.raise(registration.generation);
+    this.takeRegistration(registration);
+    publishValue(this.parts.bus.messaging, subjects.nodeRegistered(node), registration);
+    if (isNew) this.remember(node);
+    this.missing.delete(node);
+    if (this.missing.size === 0) this.fleetKnown();
+    return {
+      accepted: true,
+      programs: this.wantedPrograms,
+      generation: this.leadership.generation,
+    };
+  }
+
+  /** One that was killed and started anew under the same name is welcome; a second live one is not. */
+  private async checkNameIsFree(node: string, incarnation: string): Promise<void> {
+    if (!(await this.isAgentThere(node, incarnation))) return;
+    throw new TerminalError(
+      "NODE_NAME_TAKEN",
+      `node name "${node}" is in use by another live agent, expected a free name`,
+      { field: "node" },
     );
+  }
+
+  /** False only when its process is known to have ended. */
+  private async isAgentThere(node: string, incarnation: string): Promise<boolean> {
+    try {
+      const request = { subject: subjects.nodeProbe(node, incarnation), value: {} };
+      await call(this.parts.bus.messaging, request, { timeoutMs: PROBE_TIMEOUT_MS });
+      return true;
+    } catch (error) {
+      // One that does not answer may hang; it is not this registration that decides about it.
+      return isRuntimeError(error) && error.code === "TIMEOUT";
+    }
+  }
+
+  private takeRegistration(registration: NodeRegistration): void {
+    const isNew =
+      this.fleet.node(registration.node)?.registration.incarnation !== registration.incarnation;
+    const lost = this.fleet.register(registration, (id) => this.executorOf(id));
     this.loseInstances(lost, "its agent started anew");
-    this.tellNode("node.registered", registration.node);
-    this.dispatcher.pump();
-    return { accepted: true, programs: this.wantedPrograms };
+    if (isNew) this.tellNode("node.registered", registration.node);
+    this.pump();
+  }
+
+  /** For the next leader: whom it has to hear before it decides. */
+  private remember(node: string): void {
+    this.nodeNames?.put(node, encode(true, "json")).catch((error: unknown) => {
+      this.parts.log.warn({ event: "node.not-remembered", node, err: error }, "node not stored");
+    });
+  }
+
+  private onWant(want: z.infer<typeof instanceWantSchema>): Promise<unknown> {
+    const executor = this.executorOf(want.executor);
+    if (executor === undefined) {
+      throw new TerminalError(
+        "EXECUTOR_UNKNOWN",
+        `executor ${want.executor} is not in the leader's library`,
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.starter.want({
+        executor,
+        labels: want.labels,
+        waitingCount: want.waitingCount,
+        avoidInstances: new Set(want.avoidInstances),
+        onRefused: (error) => reject(fromWireError(error)),
+      });
+      resolve({ ok: true });
+    });
   }
 
   private sweepLost(): void {
     if (!this.isConnected) return;
-    for (const node of this.fleet.silentNodes()) {
-      this.loseNode(node, `it was silent for ${NODE_LOST_AFTER_MS} ms`);
+    for (const node of this.fleet.silentNodes()) void this.checkNode(node);
+  }
+
+  /**
+   * A node that says nothing. When its agent's process has ended its workers may go on: each is
+   * asked. When nobody can tell, it is lost.
+   */
+  private async checkNode(name: string): Promise<void> {
+    const node = this.fleet.node(name);
+    if (node === undefined || this.probing.has(name)) return;
+    this.probing.add(name);
+    try {
+      const { incarnation } = node.registration;
+      const isThere = await this.isAgentThere(name, incarnation);
+      if (this.fleet.node(name) !== node || !this.isConnected) return;
+      const silentMs = this.parts.clock.monotonicMs() - node.lastHeardAtMs;
+      if (isThere) {
+        if (silentMs >= NODE_LOST_AFTER_MS) {
+          this.loseNode(name, `it was silent for ${Math.round(silentMs)} ms`);
+        }
+        return;
+      }
+      if (!node.isAgentGone) {
+        node.isAgentGone = true;
+        this.parts.log.warn({ event: "node.agent-gone", nodeId: name }, "its agent has ended");
+      }
+      await this.checkWorkers(name);
+      const hasWorkers = this.fleet.instancesOf(name).length > 0;
+      if (!hasWorkers || silentMs >= AGENT_AWAY_MAX_MS) {
+        if (silentMs >= NODE_LOST_AFTER_MS) this.loseNode(name, "its agent has ended");
+      }
+    } finally {
+      this.probing.delete(name);
+    }
+  }
+
+  private async checkWorkers(name: string): Promise<void> {
+    const lost = await Promise.all(
+      this.fleet.instancesOf(name).map(async (instance) => {
+        const isGone = await this.isWorkerGone(instance.instance);
+        return isGone ? [instance] : [];
+      }),
+    );
+    for (const instance of lost.flat()) {
+      this.fleet.removeInstance(instance.instance);
+      this.loseInstances([instance], "its process has ended, and its agent too");
+    }
+  }
+
+  private async isWorkerGone(instance: string): Promise<boolean> {
+    try {
+      // Credit for a stream that is not there: nobody answers it, but nobody being there shows.
+      await call(
+        this.parts.bus.messaging,
+        {
+          subject: subjects.actor("worker", instance),
+          value: { kind: "credit", id: "probe", credit: 1 },
+        },
+        { timeoutMs: PROBE_TIMEOUT_MS },
+      );
+      return false;
+    } catch (error) {
+      return isRuntimeError(error) && error.code === "NO_RESPONDERS";
     }
   }
 
@@ -270,6 +596,7 @@ export class Scheduler {
     const instances = this.fleet.removeNode(node);
     this.tellNode("node.lost", node);
     this.loseInstances(instances, `node ${node} was lost: ${reason}`);
+    if (this.missing.delete(node) && this.missing.size === 0) this.fleetKnown();
   }
 
   private loseInstances(instances: readonly FleetInstance[], reason: string): void {
@@ -278,6 +605,12 @@ export class Scheduler {
 
   private tellNode(event: "node.registered" | "node.left" | "node.lost", node: string): void {
     this.parts.log.info({ event, nodeId: node }, event);
+    if (this.leadership.generation === 0) return; // the leader tells it
+    if (event !== "node.registered") {
+      this.nodeNames?.delete(node).catch((error: unknown) => {
+        this.parts.log.debug({ event: "node.not-forgotten", node, err: error }, "still stored");
+      });
+    }
     this.publishOps(`mk.v1.${event}.${node}`, {
       event,
       node,
@@ -285,60 +618,24 @@ export class Scheduler {
     });
   }
 
-  private publishOps(subject: string, value: JobEvent | Readonly<Record<string, unknown>>): void {
-    try {
-      this.parts.bus.messaging.publish(subjects.opsOf(subject), encode(value, "json"), {
-        headers: contentHeaders("json"),
-      });
-    } catch (error) {
-      // The ops stream is a view: its loss is told and hurts no job.
-      this.parts.log.warn(
-        { event: "ops.publish-failed", subject, err: error },
-        "ops copy not sent",
-      );
-    }
+  private publishEvent(event: JobEvent): void {
+    const data = JSON.stringify(event); // once for both
+    const subject = subjects.jobEvent(event.event, event.jobId);
+    this.publishData(subject, data);
+    this.publishData(subjects.opsOf(subject), data);
   }
 
-  private serveJobs(jobs: JobService, journal: JobJournal): void {
-    this.serve(subjects.jobSubmit, submitSchema, "submission", (request) => jobs.submit(request));
-    this.serve(subjects.jobPlan, submitSchema, "submission", (request) => jobs.plan(request));
-    this.serve(subjects.jobList, jobListSchema, "job list request", (request) => ({
-      jobs: jobs.list(request?.limit ?? 100).map(({ plan: _plan, receipt, ...status }) => ({
-        ...status,
-        latencyMs: receipt?.latencyMs ?? null,
-        costUsd: receipt?.costUsd ?? null,
-        answer: receipt?.answer ?? null,
-      })),
-    }));
-    this.serve(subjects.jobGet("*"), anything, "request", async (_value, subject) => {
-      const status = await jobs.get(lastToken(subject));
-      return status.receipt ?? status;
-    });
-    this.serve(subjects.jobWait("*"), jobWaitSchema, "wait request", async (request, subject) => {
-      const status = await jobs.wait(lastToken(subject), request?.timeoutMs ?? 30_000);
-      return status.receipt ?? status;
-    });
-    this.serve(
-      subjects.jobEvents("*"),
-      jobEventsSchema,
-      "events request",
-      async (request, subject) => {
-        const { jobId } = await jobs.get(lastToken(subject));
-        return { jobId, ...(await journal.events(jobId, request?.after ?? 0)) };
-      },
-    );
-    this.serve(
-      subjects.jobCancel("*"),
-      jobCancelSchema,
-      "cancel request",
-      async (request, subject) => {
-        const status = await jobs.cancel(
-          lastToken(subject),
-          request?.reason ?? "cancelled by the user",
-        );
-        return status.receipt ?? status;
-      },
-    );
+  private publishOps(subject: string, value: Readonly<Record<string, unknown>>): void {
+    this.publishData(subjects.opsOf(subject), JSON.stringify(value));
+  }
+
+  private publishData(subject: string, data: string): void {
+    try {
+      this.parts.bus.messaging.publish(subject, data, { headers: contentHeaders("json") });
+    } catch (error) {
+      // A view: its loss is told and hurts no job. The journal has what it would have shown.
+      this.parts.log.debug({ event: "event.not-published", subject, err: error }, "not published");
+    }
   }
 
   private serveViews(jobs: JobService, resolver: InputResolver): void {
@@ -414,14 +711,33 @@ export class Scheduler {
     );
   }
 
-  /** Leaves unfinished jobs in the store for the next process. */
-  stop(): void {
-    for (const cancel of this.timers.splice(0)) cancel();
-    for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
-    this.jobs?.stop();
+  /**
+   * Leaves in order: takes no new requests, hands its partitions and the lease to the others, and
+   * leaves in the journal what nobody takes.
+   */
+  async stop(): Promise<void> {
+    const { live } = this;
+    this.isStopping ??= (async () => {
+      live?.router.stop();
+      await this.leadership.stop();
+      this.follow();
+      await live?.ownership.leave();
+      this.halt();
+    })();
+    await this.isStopping;
   }
-}
 
-function isRef(value: unknown): value is ArtifactRef {
-  return value !== null && typeof value === "object" && "artifact" in value;
+  /** Ends at once, as a killed process would, but for its connection. */
+  halt(): void {
+    this.cancelLearn();
+    for (const cancel of this.timers.splice(0)) cancel();
+    for (const list of [this.subscriptions, this.leaderSubscriptions]) {
+      for (const subscription of list.splice(0)) subscription.unsubscribe();
+    }
+    this.live?.router.stop();
+    this.live?.router.stopPartitions();
+    this.live?.ownership.stop();
+    this.live?.jobs.stop();
+    this.dispatcher.stop();
+  }
 }

@@ -3,7 +3,8 @@
  *
  * A failed opening is told to whoever needs that artifact, not to the attempt as a whole.
  */
-import type { Deadline } from "@murakkab/kit";
+import type { Deadline, RuntimeError } from "@murakkab/kit";
+import { isRuntimeError } from "@murakkab/kit";
 import type { ArtifactLocation, ArtifactRef } from "@murakkab/model";
 import type { AgentPort } from "./ports.ts";
 
@@ -18,10 +19,16 @@ export class ArtifactOpener {
   private readonly agent: AgentPort;
   private readonly options: OpenerOptions;
   private readonly paths = new Map<string, Promise<string>>();
+  private lostError: RuntimeError | null = null;
 
   constructor(agent: AgentPort, options: OpenerOptions) {
     this.agent = agent;
     this.options = options;
+  }
+
+  /** An artifact that was wanted and that no holder has any more: `ARTIFACT_LOST`. */
+  get lost(): RuntimeError | null {
+    return this.lostError;
   }
 
   open(ref: ArtifactRef): Promise<string> {
@@ -34,6 +41,9 @@ export class ArtifactOpener {
     };
     const path = this.agent.openArtifact({ jobId, artifact, remainingMs: deadline.remainingMs() });
     this.paths.set(ref.artifact, path);
+    path.catch((error: unknown) => {
+      if (isRuntimeError(error) && error.code === "ARTIFACT_LOST") this.lostError ??= error;
+    });
     return path;
   }
 

@@ -7,12 +7,14 @@
  *   T2. The scratch directory is gone when the attempt has answered.
  *   T3. The engine's time limit is the executor's, or the job's remaining time when that is less.
  *   T4. A failed attempt tells what it cost.
+ *   T5. An executor that reserves no core asks the agent for none: no round trip, no line.
  */
 
 import type { MessageContext } from "@murakkab/actor";
 import type { AbortSignalLike, Cancel, Clock, Deadline, Logger } from "@murakkab/kit";
 import {
   AbortSource,
+  AssertionError,
   CancelledError,
   DeadlineExceededError,
   deadlineAfter,
@@ -22,17 +24,22 @@ import {
 } from "@murakkab/kit";
 import type { ArtifactRef, ExecutorEntry, KnobValues } from "@murakkab/model";
 import { collectArtifactRefs, parseInterfaceType } from "@murakkab/model";
-import type { AttemptMeasure, AttemptReply, AttemptRequest, PassedValue } from "@murakkab/protocol";
+import type { AttemptMeasure, AttemptRequest } from "@murakkab/protocol";
 import { ArtifactOpener } from "./artifact-opener.ts";
 import { checkKnobs } from "./check-knobs.ts";
 import type { Engine, Values } from "./engine.ts";
 import { attemptFailure, engineTimeout } from "./failure.ts";
+import { LazyScratch } from "./lazy-scratch.ts";
+import type { PackedOutputs } from "./pack-outputs.ts";
 import { packOutputs } from "./pack-outputs.ts";
 import type { AgentPort, ScratchPort, UsagePort } from "./ports.ts";
+import type { Ended } from "./reply-cache.ts";
 import type { InputResolver } from "./resolve-inputs.ts";
 
 /** Files fetched before cores are asked for; an attempt that names more opens the rest itself. */
 const PREFETCH_COUNT_MAX = 16;
+/** Of a failure beside its texts, roughly. */
+const FAILURE_BYTES = 512;
 
 export interface AttemptComponents {
   readonly agent: AgentPort;
@@ -49,6 +56,9 @@ export interface AttemptComponents {
 export interface AttemptOptions {
   readonly entry: ExecutorEntry;
   readonly threads: number;
+  readonly request: AttemptRequest;
+  /** Names this run at the core gate: two runs of one key must not share a hold. */
+  readonly holdId: string;
 }
 
 export class Attempt {
@@ -56,16 +66,23 @@ export class Attempt {
   private readonly entry: ExecutorEntry;
   private readonly threads: number;
   private readonly request: AttemptRequest;
+  private readonly holdId: string;
   private readonly deadline: Deadline;
+  private readonly opener: ArtifactOpener;
   private readonly stopping = new AbortSource();
   private measure: AttemptMeasure;
 
-  constructor(components: AttemptComponents, options: AttemptOptions, request: AttemptRequest) {
+  constructor(components: AttemptComponents, options: AttemptOptions) {
+    const { request } = options;
     this.parts = components;
     this.entry = options.entry;
     this.threads = options.threads;
     this.request = request;
-    this.deadline = deadlineAfter(components.clock, request.remainingMs);
+    this.holdId = options.holdId;
+    const deadline = deadlineAfter(components.clock, request.remainingMs);
+    this.deadline = deadline;
+    const { jobId, artifacts: locations } = request;
+    this.opener = new ArtifactOpener(components.agent, { jobId, locations, deadline });
     const nowMs = components.clock.wallMs();
     this.measure = {
       runMs: 0,
@@ -77,20 +94,26 @@ export class Attempt {
   }
 
   /** Never rejects, except for a defect of ours. */
-  async run(context: MessageContext): Promise<AttemptReply> {
+  async run(context: MessageContext): Promise<Ended> {
     const forget = this.followSignals(context.signal);
     try {
-      const outputs = await this.runInScratch();
-      return { outputs, measure: this.measure };
+      const { outputs, bytes } = await this.runInScratch();
+      return { reply: { outputs, measure: this.measure }, bytes };
     } catch (error) {
-      // What stopped the attempt is the failure, not how the engine ended because of it.
-      const cause = this.stopping.signal.aborted ? this.stopping.signal.reason : error;
-      const failure = attemptFailure(cause, this.entry.id);
+      const cause = this.causeOf(error);
+      const failure = toWireError(attemptFailure(cause, this.entry.id));
       this.logFailure(failure.code, isRuntimeError(cause) ? undefined : cause);
-      return { failure: toWireError(failure), measure: this.measure };
+      const bytes = failure.message.length + (failure.detail?.length ?? 0) + FAILURE_BYTES;
+      return { reply: { failure, measure: this.measure }, bytes };
     } finally {
       forget();
     }
+  }
+
+  /** What stopped the attempt or was missing, not how the engine ended because of it. */
+  private causeOf(error: unknown): unknown {
+    if (this.stopping.signal.aborted) return this.stopping.signal.reason;
+    return error instanceof AssertionError ? error : (this.opener.lost ?? error);
   }
 
   private logFailure(code: string, defect: unknown): void {
@@ -124,21 +147,25 @@ export class Attempt {
     return new DeadlineExceededError(`the deadline of attempt ${this.request.key} passed`);
   }
 
-  private async runInScratch(): Promise<Record<string, PassedValue>> {
-    const { agent, scratch, resolver } = this.parts;
-    const { request, entry, deadline } = this;
-    const { jobId, artifacts } = request;
+  private async runInScratch(): Promise<PackedOutputs> {
+    const { agent, scratch: disk, resolver } = this.parts;
+    const { request, entry, deadline, opener } = this;
+    const { jobId } = request;
     const knobs = checkKnobs(entry, request.knobs);
-    const opener = new ArtifactOpener(agent, { jobId, locations: artifacts, deadline });
     const inputs = await resolver.resolve(entry, request.inputs, opener);
-    await opener.prefetch(this.refsToPrefetch(inputs));
+    const refs = this.refsToPrefetch(inputs);
+    if (refs.length > 0) await opener.prefetch(refs);
     this.throwIfStopped();
-    const scratchDir = await scratch.make();
+    const scratch = new LazyScratch(disk);
+    const context = { agent, disk, entry, jobId, scratch, deadline };
     try {
-      const outputs = await this.runWithCores({ inputs, knobs, scratchDir, opener });
-      return await packOutputs({ agent, scratch, entry, jobId, scratchDir }, outputs);
+      const work = { inputs, knobs, scratch };
+      // T5.
+      const outputs =
+        entry.resources.cores === 0 ? await this.runEngine(work) : await this.runWithCores(work);
+      return await packOutputs(context, outputs);
     } finally {
-      await this.removeScratch(scratchDir); // T2
+      await this.removeScratch(scratch); // T2
     }
   }
 
@@ -153,7 +180,7 @@ export class Attempt {
 
   private async runWithCores(work: EngineWork): Promise<Values> {
     const { agent } = this.parts;
-    const attempt = this.request.key;
+    const attempt = this.holdId;
     const { cores } = this.entry.resources;
     const remainingMs = this.deadline.remainingMs();
     try {
@@ -172,8 +199,9 @@ export class Attempt {
     }
   }
 
-  private async runEngine({ inputs, knobs, scratchDir, opener }: EngineWork): Promise<Values> {
+  private async runEngine({ inputs, knobs, scratch }: EngineWork): Promise<Values> {
     const { engine, usage, clock } = this.parts;
+    const { opener } = this;
     const { signal } = this.stopping;
     const { timeLimitMs, id } = this.entry;
     // T3: the deadline's own timer is armed already.
@@ -187,7 +215,9 @@ export class Attempt {
       const outputs = await engine.run({
         inputs,
         knobs,
-        scratchDir,
+        get scratchDir() {
+          return scratch.path;
+        },
         signal,
         threads: this.threads,
         openArtifact: (ref) => opener.open(ref),
@@ -217,9 +247,9 @@ export class Attempt {
     }
   }
 
-  private async removeScratch(dir: string): Promise<void> {
+  private async removeScratch(scratch: LazyScratch): Promise<void> {
     try {
-      await this.parts.scratch.remove(dir);
+      await scratch.remove();
     } catch (error) {
       this.parts.log.warn({ event: "scratch.leaked", err: error }, "scratch directory not removed");
     }
@@ -229,6 +259,5 @@ export class Attempt {
 interface EngineWork {
   readonly inputs: Values;
   readonly knobs: KnobValues;
-  readonly scratchDir: string;
-  readonly opener: ArtifactOpener;
+  readonly scratch: LazyScratch;
 }

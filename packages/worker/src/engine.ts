@@ -14,7 +14,7 @@ export interface EngineCall {
   /** Every knob of the executor has a value here, and an allowed one. */
   readonly knobs: KnobValues;
   readonly threads: number;
-  /** Private to the attempt; removed after it. */
+  /** Private to the attempt; made when this is first read, removed after the attempt. */
   readonly scratchDir: string;
   /** Aborts on cancel, at the time limit and at the deadline; the reason is the failure. */
   readonly signal: AbortSignalLike;

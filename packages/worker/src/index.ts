@@ -1,4 +1,12 @@
 export { AgentClient, type AgentClientOptions } from "./agent-client.ts";
 export type { Engine, EngineCall, EngineCapabilities, Values } from "./engine.ts";
 export { ModelWorker, type ModelWorkerComponents, WORKER_ACTOR_TYPE } from "./model-worker.ts";
-export type { AgentPort, CoresRequest, ScratchPort, Usage, UsagePort } from "./ports.ts";
+export type {
+  AgentPort,
+  CoresRequest,
+  ScratchPort,
+  SpoolPort,
+  Usage,
+  UsagePort,
+} from "./ports.ts";
+export { NO_SPOOL } from "./ports.ts";

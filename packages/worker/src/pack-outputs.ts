@@ -6,31 +6,40 @@
  *   O2. A file is ingested once, however often the outputs name it.
  *   O3. What stays inline is at most SPILL_BYTES in sum, so that the answer fits in a message.
  */
+import type { Deadline } from "@murakkab/kit";
 import { EngineFailedError } from "@murakkab/kit";
 import type { ArtifactRef, ExecutorEntry } from "@murakkab/model";
 import { isArtifactRef, parseInterfaceType } from "@murakkab/model";
 import type { PassedValue } from "@murakkab/protocol";
 import { SPILL_BYTES } from "@murakkab/protocol";
 import type { Values } from "./engine.ts";
+import type { LazyScratch } from "./lazy-scratch.ts";
 import type { AgentPort, ScratchPort } from "./ports.ts";
 
 /** Files taken in at the same time: enough to hide the round trip, too few to flood the agent. */
 const INGEST_CONCURRENCY_MAX = 8;
+/** A port's name and a reference, roughly. */
+const REFERENCE_BYTES = 256;
 const JSON_MEDIA_TYPE = "application/json";
 
 export interface PackContext {
   readonly agent: AgentPort;
-  readonly scratch: ScratchPort;
+  readonly disk: ScratchPort;
   readonly entry: ExecutorEntry;
   readonly jobId: string;
-  readonly scratchDir: string;
+  /** Made only when a file or a large value needs it. */
+  readonly scratch: LazyScratch;
+  readonly deadline: Deadline;
+}
+
+export interface PackedOutputs {
+  readonly outputs: Record<string, PassedValue>;
+  /** About what the answer takes in memory and on the wire. */
+  readonly bytes: number;
 }
 
 /** Errors: `ENGINE_FAILED` (O1, a file that is not there), and what the agent answers. */
-export async function packOutputs(
-  context: PackContext,
-  outputs: Values,
-): Promise<Record<string, PassedValue>> {
+export async function packOutputs(context: PackContext, outputs: Values): Promise<PackedOutputs> {
   checkOutputs(context.entry, outputs);
   const files = await ingestFiles(context, outputs);
   const packed: Record<string, PassedValue> = {};
@@ -48,7 +57,7 @@ export async function packOutputs(
     inlineBytes -= bytes; // O3
     packed[port] = await spill(context, { value, text });
   }
-  return packed;
+  return { outputs: packed, bytes: inlineBytes + sized.length * REFERENCE_BYTES };
 }
 
 /** O1. */
@@ -113,15 +122,16 @@ async function ingestFiles(
 }
 
 async function ingestFile(context: PackContext, file: OutputFile): Promise<ArtifactRef> {
-  const { agent, scratch, entry, jobId, scratchDir } = context;
-  const path = await scratch.resolveBelow(scratchDir, file.outputFile);
+  const { agent, disk, entry, jobId, scratch, deadline } = context;
+  const path = await disk.resolveBelow(scratch.path, file.outputFile);
   if (path === null) {
     const name = file.outputFile.slice(file.outputFile.lastIndexOf("/") + 1);
     throw new EngineFailedError(
       `executor "${entry.id}" named the output file "${name}", expected a file that it wrote in its scratch directory`,
     );
   }
-  return agent.ingest({ jobId, path, mediaType: file.mediaType });
+  const { mediaType } = file;
+  return agent.ingest({ jobId, path, mediaType, remainingMs: deadline.remainingMs() });
 }
 
 function replaceFiles(value: unknown, files: ReadonlyMap<string, ArtifactRef>): unknown {
@@ -139,11 +149,16 @@ function replaceFiles(value: unknown, files: ReadonlyMap<string, ArtifactRef>): 
 }
 
 async function spill(
-  { agent, scratch, jobId, scratchDir }: PackContext,
+  { agent, disk, jobId, scratch, deadline }: PackContext,
   { value, text }: { readonly value: unknown; readonly text: string },
 ): Promise<PassedValue> {
-  const path = await scratch.writeText(scratchDir, text);
-  const artifact = await agent.ingest({ jobId, path, mediaType: JSON_MEDIA_TYPE });
+  const path = await disk.writeText(scratch.path, text);
+  const artifact = await agent.ingest({
+    jobId,
+    path,
+    mediaType: JSON_MEDIA_TYPE,
+    remainingMs: deadline.remainingMs(),
+  });
   const count = Array.isArray(value) ? { count: value.length } : {};
   return { kind: "spilled", artifact, ...count };
 }

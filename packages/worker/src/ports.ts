@@ -4,9 +4,10 @@
  */
 import type { AbortSignalLike } from "@murakkab/kit";
 import type { ArtifactLocation, ArtifactRef } from "@murakkab/model";
+import type { AttemptResult } from "@murakkab/protocol";
 
 export interface CoresRequest {
-  /** Idempotency key of the attempt; release uses the same. */
+  /** Names this run of the attempt on this instance; release uses the same. */
   readonly attempt: string;
   readonly cores: number;
   readonly remainingMs: number;
@@ -14,7 +15,10 @@ export interface CoresRequest {
 
 /** The agent of this node, which owns its cores and its artifact store. */
 export interface AgentPort {
-  /** Waits in the agent's line. Errors: as the agent answers; retryable when it is not there. */
+  /**
+   * Waits in the agent's line, and for an agent that is away. Errors: as the agent answers;
+   * `UNAVAILABLE` when it did not come back in time.
+   */
   acquireCores(request: CoresRequest, signal: AbortSignalLike): Promise<void>;
   /** Harmless when nothing is held; takes a waiting request out of the line. */
   releaseCores(attempt: string): Promise<void>;
@@ -29,13 +33,14 @@ export interface AgentPort {
     readonly jobId: string;
     readonly path: string;
     readonly mediaType: string;
+    readonly remainingMs: number;
   }): Promise<ArtifactRef>;
 }
 
 /** Private directories of attempts. A full disk is an error whose `code` is `ENOSPC`. */
 export interface ScratchPort {
-  /** A new empty directory. */
-  make(): Promise<string>;
+  /** A new empty directory. Synchronous: it is made when a property is first read. */
+  make(): string;
   /** Removes a directory with all that is in it. */
   remove(dir: string): Promise<void>;
   readText(path: string): Promise<string>;
@@ -46,13 +51,32 @@ export interface ScratchPort {
 }
 
 export interface Usage {
-  /** CPU seconds of this process and of the children that it waited for; null = not known. */
+  /**
+   * CPU seconds of this process and of the children that it waited for. Null where the host does
+   * not tell, and where attempts overlapped: nobody can say then whose they were.
+   */
   readonly cpuSec: number | null;
   /** Highest memory of this process with its descendants, bytes; null = not known. */
   readonly memoryBytesMax: number | null;
 }
 
 export interface UsagePort {
-  /** Measures from now until the returned function is called. One at a time. */
+  /** Measures from now until the returned function is called. */
   begin(): () => Usage;
 }
+
+/** Where a reply waits that could not be sent because the bus was away. */
+export interface SpoolPort {
+  /** There is no room for another one: no attempt starts whose reply may have no place to wait. */
+  readonly isFull: boolean;
+  put(result: AttemptResult): Promise<void>;
+  /** Harmless when there is none. */
+  remove(key: string): Promise<void>;
+}
+
+/** For hosts without a disk: what the bus loses is run again. */
+export const NO_SPOOL: SpoolPort = {
+  isFull: false,
+  put: () => Promise.resolve(),
+  remove: () => Promise.resolve(),
+};

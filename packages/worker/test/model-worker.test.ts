@@ -5,6 +5,7 @@
 
 import { AssertionError, CancelledError, EngineFailedError, RetryableError } from "@murakkab/kit";
 import { describe, expect, test } from "vitest";
+import { settle } from "../../testkit/src/virtual-clock.ts";
 import type { EngineCall } from "../src/engine.ts";
 import { artifactRef } from "./entries.ts";
 import { failureIn, outputsIn, workerFixture } from "./worker-fixture.ts";
@@ -28,7 +29,7 @@ describe("a good attempt", () => {
         endedAtMs: 1_000_040,
       },
     });
-    expect(agent.log).toEqual(["acquire key-1 1", "release key-1"]);
+    expect(agent.log).toEqual(["acquire i-1.1 1", "release i-1.1"]);
     expect(scratch.dirs.size).toBe(0);
   });
 
@@ -57,7 +58,7 @@ describe("a good attempt", () => {
     expect(outputsIn(reply)["answer"]).toEqual({ kind: "inline", value: "/store/aa" });
     expect(calls[0]).toMatchObject({ knobs: { size: 2, fast: false }, threads: 2 });
     // Fetched before cores were asked for, and once.
-    expect(agent.log).toEqual(["open aa from n2", "acquire key-1 1", "release key-1"]);
+    expect(agent.log).toEqual(["open aa from n2", "acquire i-1.1 1", "release i-1.1"]);
   });
 
   test("takes spilled, listed and packed inputs", async () => {
@@ -134,7 +135,7 @@ describe("a failed attempt", () => {
     const reply = await ask();
     expect(failureIn(reply)).toMatchObject(expected);
     expect(reply.measure).toMatchObject({ runMs: 7, cpuSec: 0.5 });
-    expect(agent.log.at(-1)).toBe("release key-1");
+    expect(agent.log.at(-1)).toBe("release i-1.1");
     expect(scratch.dirs.size).toBe(0);
   });
 
@@ -164,14 +165,14 @@ describe("a failed attempt", () => {
       code: "CANCELLED",
       message: "job j was cancelled",
     });
-    expect(agent.log.at(-1)).toBe("release key-1");
+    expect(agent.log.at(-1)).toBe("release i-1.1");
   });
 
   test("when the agent refuses cores: as given, and the request is taken back", async () => {
     const { ask, agent } = workerFixture();
     agent.refuseCores = new RetryableError("CORES_BUSY", "no cores");
     expect(failureIn(await ask())).toMatchObject({ code: "CORES_BUSY", retryable: true });
-    expect(agent.log).toEqual(["acquire key-1 1", "release key-1"]);
+    expect(agent.log).toEqual(["acquire i-1.1 1", "release i-1.1"]);
   });
 
   test("when the store is full: as given", async () => {
@@ -217,7 +218,7 @@ describe("a failed attempt", () => {
       },
     });
     await expect(ask()).rejects.toBeInstanceOf(AssertionError);
-    expect(agent.log.at(-1)).toBe("release key-1");
+    expect(agent.log.at(-1)).toBe("release i-1.1");
   });
 
   test("a message that is no attempt is refused", async () => {
@@ -227,6 +228,135 @@ describe("a failed attempt", () => {
       field: "step",
     });
   });
+});
+
+describe("small work", () => {
+  test("T5: with no core reserved neither the agent nor the disk is asked", async () => {
+    const { ask, agent, scratch } = workerFixture({
+      entry: { resources: { cores: 0, memoryMib: 64 } },
+      run: async () => ({ answer: 1 }),
+    });
+    expect(outputsIn(await ask())).toEqual({ answer: { kind: "inline", value: 1 } });
+    expect(agent.log).toEqual([]);
+    expect(scratch.madeCount).toBe(0);
+  });
+
+  test("T2: a directory is made at the first touch, once, and never after the end", async () => {
+    const calls: EngineCall[] = [];
+    const { ask, scratch } = workerFixture({
+      run: async (call) => {
+        calls.push(call);
+        return { answer: call.scratchDir === call.scratchDir };
+      },
+    });
+    await ask();
+    expect(scratch.madeCount).toBe(1);
+    expect(scratch.dirs.size).toBe(0);
+    expect(() => calls[0]?.scratchDir).toThrow("has ended");
+    expect(scratch.madeCount).toBe(1);
+  });
+});
+
+describe("repeats", () => {
+  test("M2: a repeat joins what runs; a later attempt runs only after a failure", async () => {
+    let runCount = 0;
+    const { ask } = workerFixture({
+      run: async () => {
+        runCount += 1;
+        if (runCount === 1) throw new RetryableError("ENGINE_CRASHED", "by SIGSEGV");
+        return { answer: runCount };
+      },
+    });
+    const [first, again] = await Promise.all([ask(), ask()]);
+    expect(again).toBe(first);
+    expect(await ask()).toBe(first);
+    expect(runCount).toBe(1);
+    const second = await ask({ attempt: 2 });
+    expect(outputsIn(second)).toEqual({ answer: { kind: "inline", value: 2 } });
+    expect(await ask({ attempt: 3 })).toBe(second);
+    expect(await ask({ attempt: 1 })).toBe(second);
+    expect(runCount).toBe(2);
+  });
+
+  test("two runs of one key hold cores under different names", async () => {
+    const { ask, agent } = workerFixture({
+      run: async () => {
+        throw new RetryableError("ENGINE_CRASHED", "by SIGSEGV");
+      },
+    });
+    await ask();
+    await ask({ attempt: 2 });
+    expect(agent.log).toEqual([
+      "acquire i-1.1 1",
+      "release i-1.1",
+      "acquire i-1.2 1",
+      "release i-1.2",
+    ]);
+  });
+});
+
+describe("while the bus is away", () => {
+  test("M3: a result waits on the disk until it is asked for again", async () => {
+    const { ask, bus, spool, worker } = workerFixture({ run: async () => ({ answer: 1 }) });
+    bus.isThere = false;
+    const reply = await ask();
+    await settle();
+    expect([...spool.results.values()]).toEqual([
+      {
+        jobId: "j",
+        step: "s",
+        item: 0,
+        attempt: 1,
+        key: "key-1",
+        node: "n-1",
+        instance: "i-1",
+        reply,
+      },
+    ]);
+    expect(await ask()).toBe(reply);
+    expect(spool.results.size).toBe(1); // that answer was lost, too
+    bus.isThere = true;
+    expect(await ask()).toBe(reply);
+    await worker.stop();
+    expect(spool.results.size).toBe(0);
+  });
+
+  test("a failure is kept, too, but not one that nobody waits for", async () => {
+    const errors = [new EngineFailedError("exit 1"), new CancelledError("by its owner")];
+    for (const [index, error] of errors.entries()) {
+      const { ask, bus, spool } = workerFixture({ run: () => Promise.reject(error) });
+      bus.isThere = false;
+      await ask();
+      await settle();
+      expect(spool.results.size).toBe(1 - index);
+    }
+  });
+
+  test("with a full spool no attempt starts, repeats are answered", async () => {
+    const { ask, spool } = workerFixture({ run: async () => ({ answer: 1 }) });
+    const reply = await ask();
+    spool.isFull = true;
+    expect(await ask()).toBe(reply);
+    await expect(ask({ key: "key-2" })).rejects.toMatchObject({
+      code: "SPOOL_FULL",
+      kind: "retryable",
+    });
+    spool.isFull = false;
+    await ask({ key: "key-2" });
+  });
+});
+
+test("an input that no holder has any more is the failure, whatever the engine made of it", async () => {
+  const { ask, agent } = workerFixture({
+    run: async (call) => {
+      await call.openArtifact(artifactRef("aa")).catch(() => undefined);
+      throw new EngineFailedError("nothing to read");
+    },
+  });
+  const context = { artifact: artifactRef("aa").artifact };
+  agent.openArtifact = () =>
+    Promise.reject(new RetryableError("ARTIFACT_LOST", "no holder has it", { context }));
+  expect(failureIn(await ask())).toMatchObject({ code: "ARTIFACT_LOST", retryable: true, context });
 });
 
 test("stop waits for the attempt that runs, then stops the engine", async () => {

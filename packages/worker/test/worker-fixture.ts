@@ -3,11 +3,11 @@
 import type { MessageContext } from "@murakkab/actor";
 import { AbortSource, SILENT_LOGGER } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
-import type { AttemptReply, AttemptRequest } from "@murakkab/protocol";
+import type { AttemptReply, AttemptRequest, AttemptResult } from "@murakkab/protocol";
 import { expect } from "vitest";
 import type { Engine, EngineCall, Values } from "../src/engine.ts";
 import { ModelWorker } from "../src/model-worker.ts";
-import type { AgentPort, ScratchPort } from "../src/ports.ts";
+import type { AgentPort, ScratchPort, SpoolPort } from "../src/ports.ts";
 import { artifactRef, executorEntry } from "./entries.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -41,13 +41,15 @@ export class FakeAgent implements AgentPort {
 
 export class FakeScratch implements ScratchPort {
   readonly dirs = new Set<string>();
+  madeCount = 0;
   private readonly files: Readonly<Record<string, string>>;
 
   constructor(files: Readonly<Record<string, string>>) {
     this.files = files;
   }
 
-  async make(): Promise<string> {
+  make(): string {
+    this.madeCount += 1;
     this.dirs.add("/scratch/1");
     return "/scratch/1";
   }
@@ -69,6 +71,19 @@ export class FakeScratch implements ScratchPort {
   }
 }
 
+export class FakeSpool implements SpoolPort {
+  readonly results = new Map<string, AttemptResult>();
+  isFull = false;
+
+  async put(result: AttemptResult): Promise<void> {
+    this.results.set(result.key, result);
+  }
+
+  async remove(key: string): Promise<void> {
+    this.results.delete(key);
+  }
+}
+
 export interface FixtureOptions {
   readonly entry?: Partial<ExecutorEntry>;
   readonly files?: Readonly<Record<string, string>>;
@@ -80,6 +95,8 @@ export function workerFixture(options: FixtureOptions = {}) {
   const clock = new VirtualClock();
   const agent = new FakeAgent();
   const scratch = new FakeScratch(options.files ?? {});
+  const spool = new FakeSpool();
+  const bus = { isThere: true };
   const sender = new AbortSource();
   const engineLog: string[] = [];
   let onStarted: () => void = () => undefined;
@@ -103,8 +120,10 @@ export function workerFixture(options: FixtureOptions = {}) {
       clock,
       log: SILENT_LOGGER,
       usage: { begin: () => () => ({ cpuSec: 0.5, memoryBytesMax: 1_000 }) },
+      spool,
+      isBusThere: () => bus.isThere,
     },
-    { entry: executorEntry(options.entry), threads: 2 },
+    { entry: executorEntry(options.entry), threads: 2, node: "n-1" },
   );
   const context = (): MessageContext => ({
     self: { type: "worker", key: "i-1" },
@@ -113,7 +132,19 @@ export function workerFixture(options: FixtureOptions = {}) {
   });
   const ask = (changes: Partial<AttemptRequest> = {}) =>
     worker.handle(attemptRequest(changes), context());
-  return { ask, worker, context, agent, scratch, clock, sender, engineLog, waitUntilAborted };
+  return {
+    ask,
+    worker,
+    context,
+    agent,
+    scratch,
+    spool,
+    bus,
+    clock,
+    sender,
+    engineLog,
+    waitUntilAborted,
+  };
 }
 
 export function attemptRequest(changes: Partial<AttemptRequest> = {}): AttemptRequest {

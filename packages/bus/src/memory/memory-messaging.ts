@@ -18,6 +18,7 @@ import { registerService } from "../service-endpoint.ts";
 import { checkSubject, checkSubjectFilter } from "../subject.ts";
 import type { MemoryBroker } from "./memory-broker.ts";
 
+const TEXT_ENCODER = new TextEncoder();
 const NO_HEADERS: Headers = Object.freeze({});
 /** `NATS/1.0`, the line breaks and the colon and blank of each header, as they travel in NATS. */
 const HEADER_BLOCK_BYTES = 12;
@@ -58,7 +59,8 @@ export class MemoryMessaging implements Messaging {
     return this.status === "connected";
   }
 
-  publish(subject: string, data: Uint8Array, options?: PublishOptions): void {
+  publish(subject: string, content: Uint8Array | string, options?: PublishOptions): void {
+    const data = typeof content === "string" ? TEXT_ENCODER.encode(content) : content;
     if (options?.reply !== undefined) checkSubject(options.reply);
     this.send(subject, data, options ?? {});
   }

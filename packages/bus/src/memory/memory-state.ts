@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "@murakkab/kit";
 import type {
   AppendOptions,
   AppendOutcome,
+  DeleteOutcome,
   KeyValue,
   KeyValueEntry,
   KeyValueOptions,
@@ -13,9 +14,17 @@ import type {
   ObjectStore,
   ReadOptions,
   State,
+  StoreOptions,
   WriteOutcome,
 } from "../state.ts";
-import { checkKey, checkStoreName, checkSubject, checkSubjectFilter } from "../subject.ts";
+import { StoreMissingError } from "../store-missing-error.ts";
+import {
+  checkKey,
+  checkStoreName,
+  checkSubject,
+  checkSubjectFilter,
+  subjectMatches,
+} from "../subject.ts";
 import type { MemoryBroker } from "./memory-broker.ts";
 import type { MemoryMessaging } from "./memory-messaging.ts";
 import type { MemoryBucket, MemoryLog } from "./memory-store.ts";
@@ -53,15 +62,20 @@ export class MemoryState implements State {
   async openKeyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValue> {
     checkStoreName(bucket, "bucket");
     const { store } = this.broker;
-    const found = await this.link.run(() => store.bucket(bucket, options.ttlMs ?? 0));
-    return new MemoryKeyValue(this.link, found);
+    await this.link.run(() => store.bucket(bucket, options));
+    const find = (): MemoryBucket =>
+      store.findBucket(bucket) ?? remake(bucket, options, () => store.bucket(bucket, options));
+    return new MemoryKeyValue(this.link, find);
   }
 
   async openLog(name: string, options: LogOptions): Promise<Log> {
     checkStoreName(name, "log");
     for (const filter of options.subjects) checkSubjectFilter(filter);
-    const found = await this.link.run(() => this.broker.store.log(name, options));
-    return new MemoryLogClient(this.link, name, found);
+    const { store } = this.broker;
+    await this.link.run(() => store.log(name, options));
+    const find = (): MemoryLog =>
+      store.findLog(name) ?? remake(name, options, () => store.log(name, options));
+    return new MemoryLogClient(this.link, { name, subjects: options.subjects, find });
   }
 
   async openObjects(bucket: string): Promise<ObjectStore> {
@@ -73,21 +87,21 @@ export class MemoryState implements State {
 
 class MemoryKeyValue implements KeyValue {
   private readonly link: StoreLink;
-  private readonly bucket: MemoryBucket;
+  private readonly find: () => MemoryBucket;
 
-  constructor(link: StoreLink, bucket: MemoryBucket) {
+  constructor(link: StoreLink, find: () => MemoryBucket) {
     this.link = link;
-    this.bucket = bucket;
+    this.find = find;
   }
 
   async get(key: string): Promise<KeyValueEntry | null> {
     checkKey(key);
-    return this.link.run((nowMs) => this.bucket.get(key, nowMs));
+    return this.link.run((nowMs) => this.find().get(key, nowMs));
   }
 
   async put(key: string, value: Uint8Array): Promise<number> {
     const copy = this.checked(key, value);
-    return this.link.run((nowMs) => this.bucket.put(key, copy, nowMs));
+    return this.link.run((nowMs) => this.find().put(key, copy, nowMs));
   }
 
   async create(key: string, value: Uint8Array): Promise<WriteOutcome> {
@@ -96,23 +110,24 @@ class MemoryKeyValue implements KeyValue {
 
   async update(key: string, value: Uint8Array, expectedRevision: number): Promise<WriteOutcome> {
     const copy = this.checked(key, value);
-    return this.link.run((nowMs) => this.bucket.write(key, copy, { expectedRevision, nowMs }));
+    return this.link.run((nowMs) => this.find().write(key, copy, { expectedRevision, nowMs }));
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(
+    key: string,
+    { expectedRevision }: { readonly expectedRevision?: number } = {},
+  ): Promise<DeleteOutcome> {
     checkKey(key);
-    await this.link.run(() => {
-      this.bucket.delete(key);
-    });
+    return this.link.run((nowMs) => this.find().delete(key, { expectedRevision, nowMs }));
   }
 
   async keys(prefix = ""): Promise<string[]> {
     if (prefix !== "") checkKey(prefix);
-    return this.link.run((nowMs) => this.bucket.keys(prefix, nowMs));
+    return this.link.run((nowMs) => this.find().keys(prefix, nowMs));
   }
 
   async recent(limit: number): Promise<KeyValueEntry[]> {
-    return this.link.run((nowMs) => this.bucket.recent(limit, nowMs));
+    return this.link.run((nowMs) => this.find().recent(limit, nowMs));
   }
 
   private checked(key: string, value: Uint8Array): Uint8Array {
@@ -122,26 +137,31 @@ class MemoryKeyValue implements KeyValue {
   }
 }
 
+interface MemoryLogClientOptions {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly find: () => MemoryLog;
+}
+
 class MemoryLogClient implements Log {
   private readonly link: StoreLink;
-  private readonly name: string;
-  private readonly log: MemoryLog;
+  private readonly options: MemoryLogClientOptions;
 
-  constructor(link: StoreLink, name: string, log: MemoryLog) {
+  constructor(link: StoreLink, options: MemoryLogClientOptions) {
     this.link = link;
-    this.name = name;
-    this.log = log;
+    this.options = options;
   }
 
   async append(subject: string, data: Uint8Array, options?: AppendOptions): Promise<AppendOutcome> {
     checkSubject(subject);
-    if (!this.log.takes(subject)) {
-      throw new InvalidArgumentError(`subject ${subject} is not among those of log ${this.name}`);
+    const { name, subjects } = this.options;
+    if (!subjects.some((filter) => subjectMatches(filter, subject))) {
+      throw new InvalidArgumentError(`subject ${subject} is not among those of log ${name}`);
     }
     this.link.messaging.assertSize(subject, data, options?.headers);
     const copy = new Uint8Array(data);
     return this.link.run((nowMs) => {
-      const outcome = this.log.append(subject, copy, { ...options, nowMs });
+      const outcome = this.options.find().append(subject, copy, { ...options, nowMs });
       // The server passes it on to subscribers whatever becomes of it in the log.
       this.link.messaging.announce(subject, copy, options?.headers);
       return outcome;
@@ -150,22 +170,22 @@ class MemoryLogClient implements Log {
 
   async read(filter: string, options: ReadOptions = {}): Promise<LogEntry[]> {
     checkSubjectFilter(filter);
-    return this.link.run((nowMs) => this.log.read(filter, options, nowMs));
+    return this.link.run((nowMs) => this.options.find().read(filter, options, nowMs));
   }
 
   async get(sequence: number): Promise<LogEntry | null> {
     const range = { fromSequence: sequence, toSequence: sequence };
-    const found = await this.link.run((nowMs) => this.log.read(">", range, nowMs));
+    const found = await this.link.run((nowMs) => this.options.find().read(">", range, nowMs));
     return found[0] ?? null;
   }
 
   async lastSequence(subject: string): Promise<number> {
     checkSubject(subject);
-    return this.link.run((nowMs) => this.log.lastSequenceOf(subject, nowMs));
+    return this.link.run((nowMs) => this.options.find().lastSequenceOf(subject, nowMs));
   }
 
   async info(): Promise<LogInfo> {
-    return this.link.run((nowMs) => this.log.info(nowMs));
+    return this.link.run((nowMs) => this.options.find().info(nowMs));
   }
 
   async purge(
@@ -173,7 +193,9 @@ class MemoryLogClient implements Log {
     { beforeSequence }: { readonly beforeSequence: number },
   ): Promise<void> {
     checkSubject(subject);
-    await this.link.run(() => this.log.purge(subject, beforeSequence));
+    await this.link.run((nowMs) => {
+      this.options.find().purge(subject, beforeSequence, nowMs);
+    });
   }
 }
 
@@ -202,6 +224,14 @@ class MemoryObjects implements ObjectStore {
     checkObjectName(name);
     await this.link.run(() => this.objects.delete(name));
   }
+}
+
+/** For a store that was deleted: S7. */
+function remake<T>(name: string, options: StoreOptions, make: () => T): T {
+  if (options.onMissing !== "recreate") throw new StoreMissingError(name);
+  const made = make();
+  options.onRecreated?.();
+  return made;
 }
 
 function checkObjectName(name: string): void {

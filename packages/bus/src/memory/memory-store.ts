@@ -6,7 +6,9 @@ import { InvalidArgumentError } from "@murakkab/kit";
 import type {
   AppendOptions,
   AppendOutcome,
+  DeleteOutcome,
   KeyValueEntry,
+  KeyValueOptions,
   LogEntry,
   LogInfo,
   LogOptions,
@@ -25,7 +27,7 @@ interface StoredValue {
 }
 
 export class MemoryBucket {
-  readonly ttlMs: number;
+  ttlMs: number;
   private readonly values = new Map<string, StoredValue>();
   private lastRevision = 0;
 
@@ -57,9 +59,13 @@ export class MemoryBucket {
     return { kind: "written", revision: this.put(key, value, nowMs) };
   }
 
-  delete(key: string): void {
+  delete(key: string, at: { expectedRevision: number | undefined; nowMs: number }): DeleteOutcome {
+    const { expectedRevision, nowMs } = at;
+    const current = this.live(key, nowMs)?.revision ?? 0;
+    if (expectedRevision !== undefined && current !== expectedRevision) return { kind: "conflict" };
     this.values.delete(key);
     this.lastRevision += 1; // a delete is a write: revisions are not used twice
+    return { kind: "deleted" };
   }
 
   keys(prefix: string, nowMs: number): string[] {
@@ -91,15 +97,17 @@ interface StoredEntry extends LogEntry {
 }
 
 export class MemoryLog {
-  readonly options: LogOptions;
+  options: LogOptions;
+  private readonly incarnation: string;
   private entries: StoredEntry[] = [];
   private readonly lastSequenceBySubject = new Map<string, number>();
   private readonly seenIds = new Map<string, { sequence: number; seenAtMs: number }>();
   private lastSequence = 0;
   private storedBytes = 0;
 
-  constructor(options: LogOptions) {
+  constructor(options: LogOptions, incarnation: string) {
     this.options = options;
+    this.incarnation = incarnation;
   }
 
   takes(subject: string): boolean {
@@ -146,13 +154,14 @@ export class MemoryLog {
   info(nowMs: number): LogInfo {
     this.dropOld(nowMs);
     return {
-      incarnation: "memory",
+      incarnation: this.incarnation,
       firstSequence: this.entries[0]?.sequence ?? this.lastSequence + 1,
       lastSequence: this.lastSequence,
     };
   }
 
-  purge(subject: string, beforeSequence: number): void {
+  purge(subject: string, beforeSequence: number, nowMs: number): void {
+    this.dropOld(nowMs);
     const isDropped = (it: StoredEntry): boolean =>
       it.subject === subject && it.sequence < beforeSequence;
     for (const it of this.entries) if (isDropped(it)) this.storedBytes -= it.data.length;
@@ -177,8 +186,9 @@ export class MemoryLog {
       }
     }
     if (dropCount > 0) this.entries = this.entries.slice(dropCount);
+    const windowMs = maxAgeMs > 0 ? Math.min(maxAgeMs, DUPLICATE_WINDOW_MS) : DUPLICATE_WINDOW_MS;
     for (const [id, { seenAtMs }] of this.seenIds) {
-      if (nowMs - seenAtMs < DUPLICATE_WINDOW_MS) break;
+      if (nowMs - seenAtMs < windowMs) break;
       this.seenIds.delete(id);
     }
   }
@@ -188,9 +198,27 @@ export class MemoryStore {
   private readonly buckets = new Map<string, MemoryBucket>();
   private readonly logs = new Map<string, MemoryLog>();
   private readonly objects = new Map<string, Map<string, Uint8Array>>();
+  private logCount = 0;
 
-  bucket(name: string, ttlMs: number): MemoryBucket {
+  findBucket(name: string): MemoryBucket | undefined {
+    return this.buckets.get(name);
+  }
+
+  findLog(name: string): MemoryLog | undefined {
+    return this.logs.get(name);
+  }
+
+  deleteBucket(name: string): void {
+    this.buckets.delete(name);
+  }
+
+  deleteLog(name: string): void {
+    this.logs.delete(name);
+  }
+
+  bucket(name: string, { ttlMs = 0, mayUpdate = false }: KeyValueOptions): MemoryBucket {
     const found = this.buckets.get(name) ?? new MemoryBucket(ttlMs);
+    if (mayUpdate) found.ttlMs = ttlMs;
     if (found.ttlMs !== ttlMs) {
       throw new InvalidArgumentError(
         `bucket "${name}" exists with maximum age in ms ${found.ttlMs}, but ${ttlMs} was asked for`,
@@ -201,13 +229,21 @@ export class MemoryStore {
   }
 
   log(name: string, options: LogOptions): MemoryLog {
-    const found = this.logs.get(name) ?? new MemoryLog(options);
-    const [wanted, there] = [options, found.options].map(settingsText);
-    if (wanted !== there) {
-      throw new InvalidArgumentError(`log "${name}" exists with ${there}, not with ${wanted}`);
+    const found = this.logs.get(name) ?? this.makeLog(options);
+    const there =
+      options.mayUpdate === true ? { ...found.options, maxAgeMs: options.maxAgeMs } : found.options;
+    if (settingsText(options) !== settingsText(there)) {
+      throw new InvalidArgumentError(
+        `log "${name}" exists with ${settingsText(found.options)}, not with ${settingsText(options)}`,
+      );
     }
+    found.options = there;
     this.logs.set(name, found);
     return found;
+  }
+
+  private makeLog(options: LogOptions): MemoryLog {
+    return new MemoryLog(options, `memory-${(this.logCount += 1)}`);
   }
 
   objectsOf(bucket: string): Map<string, Uint8Array> {

@@ -1,15 +1,15 @@
 /**
  * The JetStream API over our own request path: short attempts, repeated until the time is up.
  *
- * Owns:      the repeats, the words of the API's errors, and what a lost answer means.
- * Does not:  know buckets or logs (nats-key-value.ts, nats-log.ts).
+ * Owns:      the repeats, the words of the API's errors, and how a deleted stream is noticed.
+ * Does not:  write (store-message.ts), read many (stream-reader.ts), know buckets or logs.
  *
  * Why not the client library's JetStream: one attempt of it lasts 5 s, and a server that restarts
  * in 200 ms would cost all of them; its requests take the slower path as well.
  *
- * Invariants:
- *   J1. Each write carries a message id, so a repeat stores nothing twice.
- *   J2. A conflict that follows a lost answer may be our own first attempt: it is looked up.
+ * Invariant:
+ *   J3. A stream that was deleted is told as STORE_MISSING, not as a time-out: writes and direct
+ *       reads get no answer at all then, so that an attempt without one asks for the stream itself.
  */
 import type { Clock, Random } from "@murakkab/kit";
 import {
@@ -21,8 +21,10 @@ import {
   TerminalError,
   UnavailableError,
 } from "@murakkab/kit";
-import { decode, encode } from "@murakkab/protocol";
+import { encode } from "@murakkab/protocol";
 import type { BusMessage, Headers } from "../messaging.ts";
+import { StoreMissingError } from "../store-missing-error.ts";
+import type { EncodedHeaders } from "./nats-headers.ts";
 import { parseHeaderBlock } from "./nats-headers.ts";
 import type { NatsMessage } from "./nats-message.ts";
 import type { NatsMessaging } from "./nats-messaging.ts";
@@ -33,14 +35,12 @@ export const JETSTREAM_ERROR_CODES = {
   messageNotFound: 10037,
   streamNameInUse: 10058,
   subjectOverlap: 10065,
+  replicasNeedCluster: 10074,
   wrongLastSequence: 10071,
 } as const;
 
-export const MESSAGE_ID_HEADER = "Nats-Msg-Id";
-export const EXPECTED_SEQUENCE_HEADER = "Nats-Expected-Last-Subject-Sequence";
-
 const REPEAT_BACKOFF = { baseMs: 20, maxMs: 400 };
-const NO_DATA = new Uint8Array(0);
+export const NO_DATA = new Uint8Array(0);
 
 /** The API answered with an error. `context.errCode` is JetStream's own code. */
 export class JetStreamError extends TerminalError {
@@ -60,19 +60,6 @@ export interface StoredMessage {
   readonly sequence: number;
   readonly data: Uint8Array;
   readonly headers: Headers;
-}
-
-export type StoreOutcome =
-  | { readonly kind: "stored"; readonly sequence: number; readonly isDuplicate: boolean }
-  | { readonly kind: "conflict"; readonly lastSequence?: number };
-
-export interface StoreRequest {
-  readonly stream: string;
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly messageId?: string;
-  readonly expectedLastSequence?: number;
-  readonly headers?: Headers;
 }
 
 export interface JetStreamApiComponents {
@@ -118,41 +105,28 @@ export class JetStreamApi {
     });
   }
 
-  /** Stores one message in `stream` (J1, J2). */
-  async store(request: StoreRequest): Promise<StoreOutcome> {
-    const { stream, subject, data, expectedLastSequence } = request;
-    const messageId = request.messageId ?? this.nextId();
-    const headers: Record<string, string> = { ...request.headers, [MESSAGE_ID_HEADER]: messageId };
-    if (expectedLastSequence !== undefined) {
-      headers[EXPECTED_SEQUENCE_HEADER] = String(expectedLastSequence);
-    }
-    let attemptCount = 0;
+  /** `call` of `<verb>.<stream>`, with a missing stream as STORE_MISSING (J3). */
+  async callStream<T>(verb: string, stream: string, body: unknown): Promise<T> {
     try {
-      const ack = await this.repeat(subject, async () => {
-        attemptCount += 1;
-        const reply = await this.attempt(subject, data, headers);
-        return parseAnswer<{ stream?: string; seq?: number; duplicate?: boolean }>(subject, reply);
-      });
-      if (ack.stream !== stream || ack.seq === undefined) {
-        throw new InvalidArgumentError(
-          `${subject} was answered by ${ack.stream ?? "someone else"}, not by the store ${stream}`,
-        );
-      }
-      const isDuplicate = ack.duplicate === true && request.messageId !== undefined;
-      return { kind: "stored", sequence: ack.seq, isDuplicate };
+      return await this.call<T>(`${verb}.${stream}`, body);
     } catch (error) {
-      if (!isConflict(error)) throw error;
-      if (attemptCount > 1) {
-        const last = await this.lastMessage({ stream, subject, isDirect: false });
-        if (last?.headers[MESSAGE_ID_HEADER] === messageId) {
-          return { kind: "stored", sequence: last.sequence, isDuplicate: false };
-        }
-      }
-      const lastSequence = /wrong last sequence: (\d+)/.exec(error.message)?.[1];
-      return {
-        kind: "conflict",
-        ...(lastSequence === undefined ? {} : { lastSequence: Number(lastSequence) }),
-      };
+      if (!hasErrCode(error, JETSTREAM_ERROR_CODES.streamNotFound)) throw error;
+      throw new StoreMissingError(stream, { cause: error });
+    }
+  }
+
+  /** One attempt at a subject that only the stream itself answers (J3). */
+  async attemptAt(
+    stream: string,
+    subject: string,
+    data: Uint8Array,
+    encodedHeaders?: EncodedHeaders,
+  ): Promise<BusMessage> {
+    try {
+      return await this.attempt(subject, data, encodedHeaders);
+    } catch (error) {
+      if (isWithoutAnswer(error)) await this.checkStream(stream);
+      throw error;
     }
   }
 
@@ -162,13 +136,14 @@ export class JetStreamApi {
     readonly subject: string;
     readonly isDirect: boolean;
   }): Promise<StoredMessage | null> {
-    return where.isDirect ? this.lastDirect(where) : this.lastFromLeader(where);
+    const { stream, subject, isDirect } = where;
+    return isDirect ? this.lastDirect(where) : this.getMessage(stream, { last_by_subj: subject });
   }
 
   private async lastDirect(where: { stream: string; subject: string }) {
     const subject = `$JS.API.DIRECT.GET.${where.stream}.${where.subject}`;
     return this.repeat(subject, async (): Promise<StoredMessage | null> => {
-      const reply = (await this.attempt(subject, NO_DATA)) as NatsMessage;
+      const reply = (await this.attemptAt(where.stream, subject, NO_DATA)) as NatsMessage;
       if (reply.status === 404) return null;
       if (reply.status !== 0) throw new RetryableError("STORE_STATUS", `status ${reply.status}`);
       return {
@@ -180,23 +155,20 @@ export class JetStreamApi {
     });
   }
 
-  private lastFromLeader(where: { stream: string; subject: string }) {
-    return this.getMessage(where.stream, { last_by_subj: where.subject });
-  }
-
   /** The message at this sequence, or null. */
   messageAt(stream: string, sequence: number): Promise<StoredMessage | null> {
     return this.getMessage(stream, { seq: sequence });
   }
 
+  /** Asks the leader: copies may lag. */
   private async getMessage(
     stream: string,
     request: { readonly last_by_subj: string } | { readonly seq: number },
   ): Promise<StoredMessage | null> {
     try {
-      const { message } = await this.call<{
+      const { message } = await this.callStream<{
         message: { subject: string; seq: number; data?: string; hdrs?: string };
-      }>(`STREAM.MSG.GET.${stream}`, request);
+      }>("STREAM.MSG.GET", stream, request);
       const block = Buffer.from(message.hdrs ?? "", "base64").toString("utf8");
       return {
         subject: message.subject,
@@ -217,7 +189,7 @@ export class JetStreamApi {
       try {
         return await attempt();
       } catch (error) {
-        if (!isRuntimeError(error) || !error.isRetryable) throw error;
+        if (!isWorthRepeating(error)) throw error;
         const pauseMs = backoffMs(count, REPEAT_BACKOFF, this.random);
         if (this.messaging.isClosed || this.clock.monotonicMs() + pauseMs > deadlineMs) {
           throw new UnavailableError(
@@ -230,20 +202,43 @@ export class JetStreamApi {
     }
   }
 
-  private attempt(subject: string, data: Uint8Array, headers?: Headers): Promise<BusMessage> {
-    return this.messaging.request(subject, data, {
-      timeoutMs: this.options.attemptTimeoutMs,
-      ...(headers === undefined ? {} : { headers }),
-    });
+  private attempt(
+    subject: string,
+    data: Uint8Array,
+    encodedHeaders?: EncodedHeaders,
+  ): Promise<BusMessage> {
+    const timeoutMs = this.options.attemptTimeoutMs;
+    return this.messaging.request(
+      subject,
+      data,
+      encodedHeaders === undefined ? { timeoutMs } : { timeoutMs, encodedHeaders },
+    );
+  }
+
+  /** Throws STORE_MISSING when the server says so; what it does not say stays unknown. */
+  private async checkStream(stream: string): Promise<void> {
+    const subject = `$JS.API.STREAM.INFO.${stream}`;
+    try {
+      parseAnswer(subject, await this.attempt(subject, NO_DATA));
+    } catch (error) {
+      if (!hasErrCode(error, JETSTREAM_ERROR_CODES.streamNotFound)) return;
+      throw new StoreMissingError(stream, { cause: error });
+    }
   }
 }
 
-export function hasErrCode(error: unknown, errCode: number): boolean {
-  return error instanceof JetStreamError && error.errCode === errCode;
+/** Nobody listens, or nobody answered: so it is where a stream is gone. */
+function isWithoutAnswer(error: unknown): boolean {
+  return isRuntimeError(error) && (error.code === "NO_RESPONDERS" || error.code === "TIMEOUT");
 }
 
-function isConflict(error: unknown): error is JetStreamError {
-  return hasErrCode(error, JETSTREAM_ERROR_CODES.wrongLastSequence);
+/** A stream that was deleted does not come back by waiting. */
+function isWorthRepeating(error: unknown): boolean {
+  return isRuntimeError(error) && error.isRetryable && !(error instanceof StoreMissingError);
+}
+
+export function hasErrCode(error: unknown, errCode: number): error is JetStreamError {
+  return error instanceof JetStreamError && error.errCode === errCode;
 }
 
 /** Copies, because a view would keep the whole network chunk that it arrived in. */
@@ -251,8 +246,9 @@ export function copyBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-function parseAnswer<T>(subject: string, reply: BusMessage): T {
-  const answer = decode(reply.data, { "Content-Type": "application/json" }).value as T & {
+/** Errors: JetStreamError, `UNAVAILABLE` while there is no leader. */
+export function parseAnswer<T>(subject: string, reply: BusMessage): T {
+  const answer = parseJson(subject, reply.data) as T & {
     error?: { code?: number; err_code?: number; description?: string };
   };
   if (answer?.error === undefined) return answer;
@@ -261,4 +257,15 @@ function parseAnswer<T>(subject: string, reply: BusMessage): T {
     throw new UnavailableError(`${subject}: ${answer.error.description ?? "not available"}`);
   }
   throw new JetStreamError(subject, answer.error);
+}
+
+/** Not `decode` of the protocol: the server's answers need no check of their type and of UTF-8. */
+function parseJson(subject: string, data: Uint8Array): unknown {
+  if (data.length === 0) return null;
+  const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8");
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new InvalidArgumentError(`the answer on ${subject} is not JSON`, { cause });
+  }
 }

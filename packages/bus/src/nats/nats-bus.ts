@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Clock, Logger, Random } from "@murakkab/kit";
-import { backoffMs, delay, SILENT_LOGGER, seededRandom } from "@murakkab/kit";
+import { backoffMs, delay, InvalidArgumentError, SILENT_LOGGER, seededRandom } from "@murakkab/kit";
 import type { ConnectionOptions, NatsConnection, TlsOptions } from "nats";
 import { connect, credsAuthenticator, Events } from "nats";
 import type { Bus } from "../bus.ts";
@@ -45,7 +45,11 @@ export interface NatsBusOptions {
   readonly requestTimeoutMs?: number;
   /** All attempts of one operation on the state port together, ms. Default 10 000. */
   readonly stateTimeoutMs?: number;
-  /** Copies of each stream that this bus creates. Default 1; 3 needs a cluster. */
+  /**
+   * Copies of each stream: 1, 3 or 5; more than one needs a cluster. A stream that is there with
+   * another number is an error, or changed where `mayUpdate` permits it. Default: streams are made
+   * with one copy, and are taken with any number.
+   */
   readonly replicaCount?: number;
   /** Told of handlers that throw. Default: thrown again outside of the read loop. */
   readonly onDefect?: (error: unknown, subject: string) => void;
@@ -72,6 +76,7 @@ const PING_INTERVAL_MS = 10_000;
  */
 export async function connectNats(options: NatsBusOptions): Promise<Bus> {
   const addresses = parseServerAddresses(options.servers);
+  checkReplicaCount(options.replicaCount);
   const clock = options.clock ?? SYSTEM_CLOCK;
   const random = options.random ?? seededRandom(randomUUID());
   const log = options.log ?? SILENT_LOGGER;
@@ -105,7 +110,7 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
       inboxPrefix,
     },
   );
-  const state = new NatsState({ api, connection }, { replicaCount: options.replicaCount ?? 1 });
+  const state = new NatsState({ api, connection, log }, { replicaCount: options.replicaCount });
   return {
     messaging,
     state,
@@ -119,6 +124,14 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
       await closed;
     },
   };
+}
+
+/** What JetStream takes, and of it what can lose a copy and go on: an even number gains nothing. */
+function checkReplicaCount(replicaCount: number | undefined): void {
+  if (replicaCount === undefined || [1, 3, 5].includes(replicaCount)) return;
+  throw new InvalidArgumentError(`replica count ${replicaCount} is not valid, expected 1, 3 or 5`, {
+    field: "replicaCount",
+  });
 }
 
 async function connectionOptions(

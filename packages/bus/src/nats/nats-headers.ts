@@ -85,22 +85,52 @@ export class EncodedHeaders {
 }
 
 const encodedByObject = new WeakMap<Headers, EncodedHeaders>();
+const linesByObject = new WeakMap<Headers, string>();
 
 /** Frozen objects are encoded once. Errors: `INVALID_ARGUMENT` for names or values with breaks. */
 export function encodeHeaders(headers: Headers): EncodedHeaders {
   const known = encodedByObject.get(headers);
   if (known !== undefined) return known;
-  let block = `${VERSION_LINE}\r\n`;
-  for (const [name, value] of Object.entries(headers)) {
-    if (!NAME_PATTERN.test(name) || /[\r\n]/.test(value)) {
-      throw new InvalidArgumentError(
-        `header ${JSON.stringify(name)} is not valid, expected a name without blanks and colons ` +
-          "and a value without line breaks",
-      );
-    }
-    block += `${name}: ${value}\r\n`;
-  }
-  const encoded = new EncodedHeaders(Buffer.from(`${block}\r\n`, "utf8"));
+  const encoded = encodeLines(linesOf(headers));
   if (Object.isFrozen(headers)) encodedByObject.set(headers, encoded);
   return encoded;
+}
+
+/** `headers` and more of them that change with each message; those override equal names. */
+export function encodeHeadersWith(
+  headers: Headers | undefined,
+  more: readonly (readonly [name: string, value: string])[],
+): EncodedHeaders {
+  // Of equal names the first one counts, here and in the server.
+  let lines = "";
+  for (const [name, value] of more) lines += headerLine(name, value);
+  return encodeLines(headers === undefined ? lines : lines + linesOf(headers));
+}
+
+function linesOf(headers: Headers): string {
+  const known = linesByObject.get(headers);
+  if (known !== undefined) return known;
+  let lines = "";
+  for (const [name, value] of Object.entries(headers)) {
+    if (!NAME_PATTERN.test(name)) throw badHeader(name);
+    lines += headerLine(name, value);
+  }
+  if (Object.isFrozen(headers)) linesByObject.set(headers, lines);
+  return lines;
+}
+
+function headerLine(name: string, value: string): string {
+  if (/[\r\n]/.test(value)) throw badHeader(name);
+  return `${name}: ${value}\r\n`;
+}
+
+function encodeLines(lines: string): EncodedHeaders {
+  return new EncodedHeaders(Buffer.from(`${VERSION_LINE}\r\n${lines}\r\n`, "utf8"));
+}
+
+function badHeader(name: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `header ${JSON.stringify(name)} is not valid, expected a name without blanks and colons ` +
+      "and a value without line breaks",
+  );
 }

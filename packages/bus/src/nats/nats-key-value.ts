@@ -4,42 +4,52 @@
  * Other NATS clients can read and write it. One difference: after a delete its marker is removed
  * as well, because markers of a bucket without an age limit would pile up for ever.
  */
-import type { KeyValue, KeyValueEntry, WriteOutcome } from "../state.ts";
+import type { DeleteOutcome, KeyValue, KeyValueEntry, WriteOutcome } from "../state.ts";
 import { checkKey } from "../subject.ts";
 import type { JetStreamApi, StoredMessage } from "./jetstream-api.ts";
+import { NO_DATA } from "./jetstream-api.ts";
+import type { StoreOutcome } from "./store-message.ts";
+import { storeMessage } from "./store-message.ts";
+import type { StreamGuard } from "./stream-guard.ts";
 import { readStream } from "./stream-reader.ts";
 
 const OPERATION_HEADER = "KV-Operation";
-const NO_DATA = new Uint8Array(0);
+const DELETE_HEADERS = Object.freeze({ [OPERATION_HEADER]: "DEL" });
 
 export interface NatsKeyValueOptions {
   readonly bucket: string;
-  /** Read from any copy: only right where there is one, or a read may miss our own write. */
-  readonly isDirect: boolean;
+  readonly guard: StreamGuard;
+}
+
+interface Write {
+  readonly key: string;
+  readonly data: Uint8Array;
+  readonly expectedRevision?: number | undefined;
+  readonly isDelete?: boolean;
 }
 
 export class NatsKeyValue implements KeyValue {
   private readonly api: JetStreamApi;
+  private readonly guard: StreamGuard;
   private readonly stream: string;
   private readonly prefix: string;
-  private readonly isDirect: boolean;
 
-  constructor(api: JetStreamApi, { bucket, isDirect }: NatsKeyValueOptions) {
+  constructor(api: JetStreamApi, { bucket, guard }: NatsKeyValueOptions) {
     this.api = api;
-    this.stream = `KV_${bucket}`;
+    this.guard = guard;
+    this.stream = guard.stream;
     this.prefix = `$KV.${bucket}.`;
-    this.isDirect = isDirect;
   }
 
   async get(key: string): Promise<KeyValueEntry | null> {
-    const last = await this.last(key);
+    checkKey(key);
+    const last = await this.guard.run(() => this.last(key));
     if (last === null || isMarker(last)) return null;
     return { key, value: last.data, revision: last.sequence };
   }
 
   async put(key: string, value: Uint8Array): Promise<number> {
-    checkKey(key);
-    const outcome = await this.api.store(this.write(key, value));
+    const outcome = await this.guard.run(() => this.write({ key, data: value }));
     if (outcome.kind === "conflict") throw new Error(`put of ${key} met a conflict`);
     return outcome.sequence;
   }
@@ -48,33 +58,31 @@ export class NatsKeyValue implements KeyValue {
     const outcome = await this.update(key, value, 0);
     if (outcome.kind === "written") return outcome;
     // Another client's delete leaves a marker, whose revision is the one to expect.
-    const last = await this.last(key);
+    const last = await this.guard.run(() => this.last(key));
     if (last === null || !isMarker(last)) return { kind: "conflict" };
     return this.update(key, value, last.sequence);
   }
 
   async update(key: string, value: Uint8Array, expectedRevision: number): Promise<WriteOutcome> {
-    checkKey(key);
-    const outcome = await this.api.store({
-      ...this.write(key, value),
-      expectedLastSequence: expectedRevision,
-    });
+    const outcome = await this.guard.run(() => this.write({ key, data: value, expectedRevision }));
     return outcome.kind === "conflict"
       ? { kind: "conflict" }
       : { kind: "written", revision: outcome.sequence };
   }
 
-  async delete(key: string): Promise<void> {
-    checkKey(key);
-    const outcome = await this.api.store({
-      ...this.write(key, NO_DATA),
-      headers: { [OPERATION_HEADER]: "DEL" },
-    });
-    if (outcome.kind === "conflict") return;
-    // Up to and with the marker only: someone may have created the key since.
-    await this.api.call(`STREAM.PURGE.${this.stream}`, {
-      filter: this.prefix + key,
-      seq: outcome.sequence + 1,
+  async delete(
+    key: string,
+    options: { readonly expectedRevision?: number } = {},
+  ): Promise<DeleteOutcome> {
+    return this.guard.run(async () => {
+      const marker = await this.write({ key, data: NO_DATA, isDelete: true, ...options });
+      if (marker.kind === "conflict") return { kind: "conflict" };
+      // Up to and with the marker only: someone may have created the key since.
+      await this.api.callStream("STREAM.PURGE", this.stream, {
+        filter: this.prefix + key,
+        seq: marker.sequence + 1,
+      });
+      return { kind: "deleted" };
     });
   }
 
@@ -87,36 +95,48 @@ export class NatsKeyValue implements KeyValue {
   }
 
   async recent(limit: number): Promise<KeyValueEntry[]> {
-    const { state } = await this.api.call<{ state: { first_seq: number; last_seq: number } }>(
-      `STREAM.INFO.${this.stream}`,
-      null,
-    );
-    const found = new Map<string, KeyValueEntry>();
+    if (limit < 1) return [];
+    return this.guard.run(() => this.recentOf(limit));
+  }
+
+  private async recentOf(limit: number): Promise<KeyValueEntry[]> {
+    const { state } = await this.api.callStream<{
+      state: { first_seq: number; last_seq: number };
+    }>("STREAM.INFO", this.stream, null);
     // Overwritten and deleted entries leave gaps: the window is widened until it holds enough.
     for (let span = 2 * limit; ; span *= 4) {
-      const fromSequence = Math.max(state.first_seq, state.last_seq - span + 1);
-      const messages = await readStream(this.api, {
-        stream: this.stream,
-        filter: `${this.prefix}>`,
-        fromSequence,
-      });
-      for (const message of messages) {
-        const key = message.subject.slice(this.prefix.length);
-        const entry = { key, value: message.data, revision: message.sequence };
-        if (isMarker(message)) found.delete(key);
-        else found.set(key, entry);
+      const fromSequence = Math.max(1, state.first_seq, state.last_seq - span + 1);
+      // Read anew, not added to: what was deleted or overwritten meanwhile must not stay.
+      const found = await this.entriesFrom(fromSequence);
+      if (found.size >= limit || fromSequence <= Math.max(1, state.first_seq)) {
+        return [...found.values()].sort((a, b) => b.revision - a.revision).slice(0, limit);
       }
-      if (found.size >= limit || fromSequence <= state.first_seq) break;
     }
-    return [...found.values()].sort((a, b) => b.revision - a.revision).slice(0, limit);
+  }
+
+  private async entriesFrom(fromSequence: number): Promise<Map<string, KeyValueEntry>> {
+    const messages = await readStream(this.api, {
+      ...this.readRequest,
+      filter: `${this.prefix}>`,
+      fromSequence,
+    });
+    const found = new Map<string, KeyValueEntry>();
+    for (const message of messages) {
+      const key = message.subject.slice(this.prefix.length);
+      if (isMarker(message)) found.delete(key);
+      else found.set(key, { key, value: message.data, revision: message.sequence });
+    }
+    return found;
   }
 
   private async keysMatching(filter: string): Promise<string[]> {
-    const messages = await readStream(this.api, {
-      stream: this.stream,
-      filter: this.prefix + filter,
-      isHeadersOnly: true,
-    });
+    const messages = await this.guard.run(() =>
+      readStream(this.api, {
+        ...this.readRequest,
+        filter: this.prefix + filter,
+        isHeadersOnly: true,
+      }),
+    );
     const keys = new Set<string>();
     for (const message of messages) {
       const key = message.subject.slice(this.prefix.length);
@@ -126,14 +146,26 @@ export class NatsKeyValue implements KeyValue {
     return [...keys];
   }
 
-  private write(key: string, data: Uint8Array) {
-    return { stream: this.stream, subject: this.prefix + key, data };
+  private get readRequest() {
+    return { stream: this.stream, isReplicated: this.guard.config.num_replicas > 1 };
+  }
+
+  private async write({ key, data, expectedRevision, isDelete }: Write): Promise<StoreOutcome> {
+    checkKey(key);
+    return storeMessage(this.api, {
+      stream: this.stream,
+      subject: this.prefix + key,
+      data,
+      ...(expectedRevision === undefined ? {} : { expectedLastSequence: expectedRevision }),
+      ...(isDelete === true ? { headers: DELETE_HEADERS } : {}),
+    });
   }
 
   private async last(key: string): Promise<StoredMessage | null> {
-    checkKey(key);
-    const { stream, isDirect } = this;
-    return this.api.lastMessage({ stream, subject: this.prefix + key, isDirect });
+    // From any copy only where there is one, or a read may miss our own write.
+    const { allow_direct, num_replicas } = this.guard.config;
+    const isDirect = allow_direct && num_replicas === 1;
+    return this.api.lastMessage({ stream: this.stream, subject: this.prefix + key, isDirect });
   }
 }
 

@@ -33,10 +33,14 @@ import { streamReplies } from "../reply-stream.ts";
 import { cancelledError, RequestTable, SingleReply } from "../request-table.ts";
 import { registerService } from "../service-endpoint.ts";
 import { checkSubject, checkSubjectFilter } from "../subject.ts";
+import type { EncodedHeaders } from "./nats-headers.ts";
 import { encodeHeaders } from "./nats-headers.ts";
 import { NatsMessage, toBusMessage, tokenOf } from "./nats-message.ts";
+import { Outbox } from "./outbox.ts";
 
 const NO_RESPONDERS_STATUS = 503;
+/** Below any server's payload limit. */
+const SMALL_TEXT_BYTES = 4_096;
 
 export interface NatsMessagingComponents {
   readonly connection: NatsConnection;
@@ -51,6 +55,17 @@ export interface NatsMessagingOptions {
   readonly onDefect: (error: unknown, subject: string) => void;
 }
 
+/** @internal For callers that encoded their headers already. */
+export interface NatsRequestOptions extends RequestOptions {
+  readonly encodedHeaders?: EncodedHeaders;
+}
+
+interface SendOptions {
+  readonly reply: string | undefined;
+  readonly headers: PublishOptions["headers"];
+  readonly encodedHeaders?: EncodedHeaders | undefined;
+}
+
 export class NatsMessaging implements Messaging {
   private readonly connection: NatsConnection;
   private readonly clock: Clock;
@@ -59,6 +74,7 @@ export class NatsMessaging implements Messaging {
   private readonly options: NatsMessagingOptions;
   private readonly table: RequestTable;
   private readonly inbox: string;
+  private readonly outbox: Outbox | null;
   private readonly statusListeners = new Set<(status: BusStatus) => void>();
   private status: BusStatus = "connected";
 
@@ -69,6 +85,7 @@ export class NatsMessaging implements Messaging {
     this.log = components.log;
     this.options = options;
     this.table = new RequestTable(components.clock);
+    this.outbox = Outbox.on(components.connection);
     this.inbox = `${options.inboxPrefix}.${this.random.uuid().replaceAll("-", "")}.`;
     this.connection.subscribe(`${this.inbox}*`, {
       callback: (error, raw) => {
@@ -96,7 +113,7 @@ export class NatsMessaging implements Messaging {
     return this.status === "closed";
   }
 
-  publish(subject: string, data: Uint8Array, options?: PublishOptions): void {
+  publish(subject: string, data: Uint8Array | string, options?: PublishOptions): void {
     checkSubject(subject);
     if (options?.reply !== undefined) checkSubject(options.reply);
     this.send(subject, data, { reply: options?.reply, headers: options?.headers });
@@ -132,9 +149,9 @@ export class NatsMessaging implements Messaging {
     };
   }
 
-  request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage> {
+  request(subject: string, data: Uint8Array, options: NatsRequestOptions): Promise<BusMessage> {
     return new Promise((resolve, reject) => {
-      const { timeoutMs, headers, signal } = options;
+      const { timeoutMs, headers, encodedHeaders, signal } = options;
       checkSubject(subject);
       this.assertConnected();
       if (signal?.aborted) throw cancelledError(signal, subject);
@@ -147,7 +164,7 @@ export class NatsMessaging implements Messaging {
         });
       }
       try {
-        this.send(subject, data, { reply: this.inbox + token, headers });
+        this.send(subject, data, { reply: this.inbox + token, headers, encodedHeaders });
       } catch (error) {
         this.table.fail(token, error as Error);
       }
@@ -169,6 +186,7 @@ export class NatsMessaging implements Messaging {
 
   async flush(): Promise<void> {
     this.assertConnected();
+    this.outbox?.drain();
     try {
       await this.connection.flush();
     } catch (cause) {
@@ -207,13 +225,15 @@ export class NatsMessaging implements Messaging {
     );
   }
 
-  private send(
-    subject: string,
-    data: Uint8Array,
-    { reply, headers }: { reply: string | undefined; headers: PublishOptions["headers"] },
-  ): void {
-    const encoded = headers === undefined ? undefined : encodeHeaders(headers);
-    const sizeBytes = data.length + (encoded?.bytes.length ?? 0);
+  private send(subject: string, data: Uint8Array | string, options: SendOptions): void {
+    const { reply, headers } = options;
+    const encoded =
+      options.encodedHeaders ?? (headers === undefined ? undefined : encodeHeaders(headers));
+    // A character has three bytes at most: a text is measured only when that could matter.
+    const isSmallText = typeof data === "string" && data.length * 3 < SMALL_TEXT_BYTES;
+    const dataBytes =
+      isSmallText || typeof data !== "string" ? data.length : Buffer.byteLength(data);
+    const sizeBytes = dataBytes + (encoded?.bytes.length ?? 0);
     if (sizeBytes > this.maxPayloadBytes) {
       throw new InvalidArgumentError(
         `message of ${sizeBytes} bytes on ${subject} is over the server's limit of ` +
@@ -223,11 +243,16 @@ export class NatsMessaging implements Messaging {
     }
     this.assertOpen();
     if (this.status !== "connected") return; // N2
-    const options: { reply?: string; headers?: MsgHdrs } = {};
-    if (reply !== undefined) options.reply = reply;
-    if (encoded !== undefined) options.headers = encoded.asLibraryHeaders();
+    if (this.outbox !== null) {
+      this.outbox.add(subject, reply, encoded?.bytes ?? null, data);
+      return;
+    }
+    const library: { reply?: string; headers?: MsgHdrs } = {};
+    if (reply !== undefined) library.reply = reply;
+    if (encoded !== undefined) library.headers = encoded.asLibraryHeaders();
     try {
-      this.connection.publish(subject, data, options);
+      const bytes = typeof data === "string" ? Buffer.from(data) : data;
+      this.connection.publish(subject, bytes, library);
     } catch (cause) {
       throw isRuntimeError(cause) ? cause : this.unavailable(cause);
     }

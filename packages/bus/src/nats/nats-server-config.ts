@@ -9,7 +9,10 @@ export interface NatsServerSettings {
   readonly portsDirectory: string;
   readonly serverName?: string;
   readonly maxPayloadBytes?: number;
-  /** Write each message through to the disk. Servers before 2.10 cannot: it is left out there. */
+  /**
+   * On the disk before it is acknowledged. Default true. Servers before 2.10 cannot: they write
+   * through every 2 minutes whatever is asked for (docs/durability.md).
+   */
   readonly isSyncAlways?: boolean;
   /** Lines added as they are: accounts, permissions, TLS, cluster. */
   readonly extraConfig?: string;
@@ -18,8 +21,7 @@ export interface NatsServerSettings {
 export function natsServerConfig(settings: NatsServerSettings, version: NatsServerVersion): string {
   const { host, port, storeDirectory, portsDirectory, serverName, maxPayloadBytes } = settings;
   const jetStream = [`store_dir: ${JSON.stringify(storeDirectory)}`];
-  // An unknown key is a fatal error for the server.
-  if (settings.isSyncAlways === true && isAtLeast(version, 2, 10)) {
+  if (settings.isSyncAlways !== false && canSyncAlways(version)) {
     jetStream.push("sync_interval: always");
   }
   return [
@@ -32,6 +34,11 @@ export function natsServerConfig(settings: NatsServerSettings, version: NatsServ
     settings.extraConfig ?? "",
     "",
   ].join("\n");
+}
+
+/** To an older server the key is unknown, which is a fatal error for it. */
+export function canSyncAlways(version: NatsServerVersion): boolean {
+  return isAtLeast(version, 2, 10);
 }
 
 function isAtLeast(version: NatsServerVersion, major: number, minor: number): boolean {

@@ -1,4 +1,5 @@
 /** The state port over JetStream. */
+import type { Logger } from "@murakkab/kit";
 import { InvalidArgumentError } from "@murakkab/kit";
 import type { NatsConnection } from "nats";
 import { StorageType } from "nats";
@@ -8,7 +9,8 @@ import type { JetStreamApi } from "./jetstream-api.ts";
 import { NatsKeyValue } from "./nats-key-value.ts";
 import { NatsLog } from "./nats-log.ts";
 import { NatsObjects } from "./nats-objects.ts";
-import { ensureStream, NANOS_PER_MS } from "./stream-settings.ts";
+import { StreamGuard } from "./stream-guard.ts";
+import { NANOS_PER_MS } from "./stream-settings.ts";
 
 /** How long a log knows message ids, ms: longer than any repeat after a crash takes. */
 const LOG_DUPLICATE_WINDOW_MS = 120_000;
@@ -17,61 +19,70 @@ const BUCKET_DUPLICATE_WINDOW_MS = 30_000;
 /** The server refuses smaller windows than this, and so shorter ages. */
 const AGE_MS_MIN = 100;
 
+export interface NatsStateComponents {
+  readonly api: JetStreamApi;
+  readonly connection: NatsConnection;
+  readonly log: Logger;
+}
+
 export class NatsState implements State {
   private readonly api: JetStreamApi;
   private readonly connection: NatsConnection;
-  private readonly replicaCount: number;
+  private readonly log: Logger;
+  private readonly replicaCount: number | undefined;
 
   constructor(
-    components: { readonly api: JetStreamApi; readonly connection: NatsConnection },
-    options: { readonly replicaCount: number },
+    components: NatsStateComponents,
+    options: { readonly replicaCount?: number | undefined },
   ) {
     this.api = components.api;
     this.connection = components.connection;
+    this.log = components.log;
     this.replicaCount = options.replicaCount;
   }
 
   async openKeyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValue> {
     checkStoreName(bucket, "bucket");
+    const what = `bucket "${bucket}"`;
     const ttlMs = options.ttlMs ?? 0;
-    checkAge(ttlMs, `bucket "${bucket}"`);
-    const config = await ensureStream(
-      this.api,
-      {
-        name: `KV_${bucket}`,
-        subjects: [`$KV.${bucket}.>`],
-        max_msgs_per_subject: 1,
-        max_bytes: -1,
-        ...this.durability(ttlMs, BUCKET_DUPLICATE_WINDOW_MS),
-        discard: "new",
-        deny_delete: true,
-        allow_rollup_hdrs: true,
-      },
-      `bucket "${bucket}"`,
+    checkAge(ttlMs, what);
+    const wanted = {
+      name: `KV_${bucket}`,
+      subjects: [`$KV.${bucket}.>`],
+      max_msgs_per_subject: 1,
+      max_bytes: -1,
+      ...this.durability(ttlMs, BUCKET_DUPLICATE_WINDOW_MS),
+      discard: "new",
+      deny_delete: true,
+      allow_rollup_hdrs: true,
+    } as const;
+    const guard = await StreamGuard.open(
+      { api: this.api, log: this.log },
+      { wanted, what, options },
     );
-    const isDirect = config.allow_direct && config.num_replicas === 1;
-    return new NatsKeyValue(this.api, { bucket, isDirect });
+    return new NatsKeyValue(this.api, { bucket, guard });
   }
 
   async openLog(name: string, options: LogOptions): Promise<Log> {
     checkStoreName(name, "log");
     for (const filter of options.subjects) checkSubjectFilter(filter);
-    checkAge(options.maxAgeMs, `log "${name}"`);
-    await ensureStream(
-      this.api,
-      {
-        name,
-        subjects: options.subjects,
-        max_msgs_per_subject: -1,
-        max_bytes: options.maxBytes ?? -1,
-        ...this.durability(options.maxAgeMs, LOG_DUPLICATE_WINDOW_MS),
-        discard: "old",
-        deny_delete: false,
-        allow_rollup_hdrs: false,
-      },
-      `log "${name}"`,
+    const what = `log "${name}"`;
+    checkAge(options.maxAgeMs, what);
+    const wanted = {
+      name,
+      subjects: options.subjects,
+      max_msgs_per_subject: -1,
+      max_bytes: options.maxBytes ?? -1,
+      ...this.durability(options.maxAgeMs, LOG_DUPLICATE_WINDOW_MS),
+      discard: "old",
+      deny_delete: false,
+      allow_rollup_hdrs: false,
+    } as const;
+    const guard = await StreamGuard.open(
+      { api: this.api, log: this.log },
+      { wanted, what, options },
     );
-    return new NatsLog(this.api, { name, subjects: options.subjects });
+    return new NatsLog(this.api, { name, subjects: options.subjects, guard });
   }
 
   async openObjects(bucket: string): Promise<ObjectStore> {
@@ -80,7 +91,7 @@ export class NatsState implements State {
       await this.api.call("INFO", null); // so that the library does not wait for its time-out
       return this.connection
         .jetstream({ timeout: this.api.options.totalTimeoutMs / 2 })
-        .views.os(bucket, { storage: StorageType.File, replicas: this.replicaCount });
+        .views.os(bucket, { storage: StorageType.File, replicas: this.replicaCount ?? 1 });
     });
     return new NatsObjects(this.api, library, bucket);
   }
@@ -91,7 +102,7 @@ export class NatsState implements State {
       max_age: maxAgeMs * NANOS_PER_MS,
       duplicate_window: duplicateWindowMs * NANOS_PER_MS,
       num_replicas: this.replicaCount,
-      allow_direct: this.replicaCount === 1, // a copy that lags would hide our own writes
+      allow_direct: (this.replicaCount ?? 1) === 1, // a copy that lags would hide our own writes
     };
   }
 }

@@ -1,3 +1,3 @@
 export * from "./nats-server-binary.ts";
-export type { NatsServerSettings } from "./nats-server-config.ts";
+export { canSyncAlways, type NatsServerSettings } from "./nats-server-config.ts";
 export * from "./nats-server-process.ts";

@@ -11,8 +11,12 @@
  *   D1. Ends: when the server says that nothing is pending, or with UnavailableError once nothing
  *       arrived for the total time-out.
  *   D2. After a restart of the read nothing is skipped and nothing comes twice.
+ *   D3. Complete as of its start: a consumer may live on a copy that lags behind the leader, so
+ *       of a replicated stream the leader is asked how far the read must come.
+ *   D4. Of a bounded range no more is fetched from behind it than it holds itself, or than
+ *       BOUNDED_BATCH_COUNT.
  */
-import { UnavailableError } from "@murakkab/kit";
+import { delay, UnavailableError } from "@murakkab/kit";
 import { encode } from "@murakkab/protocol";
 import type { BusMessage } from "../messaging.ts";
 import type { JetStreamApi, StoredMessage } from "./jetstream-api.ts";
@@ -21,6 +25,12 @@ import { NatsMessage } from "./nats-message.ts";
 
 /** Messages per pull: large enough that the round trip does not show. */
 const BATCH_COUNT = 1_000;
+/** First pull of a bounded range, which may hold far fewer messages of the filter than sequences. */
+const BOUNDED_BATCH_COUNT = 64;
+/** Before a read is started anew that ended without an answer's reason to wait, ms. */
+const RESTART_PAUSE_MS = 20;
+/** Status of a pull to which nothing is left, and of one that got less than it asked for. */
+const [NO_MESSAGES, REQUEST_TIMEOUT] = [404, 408];
 /** Bytes per pull: a fraction of the 64 MiB that the server buffers per connection. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 /** The server forgets a consumer that nobody asks for this long, ms; we delete it ourselves. */
@@ -34,6 +44,8 @@ export interface ReadRequest {
   /** Inclusive: what is behind it is left out. */
   readonly toSequence?: number;
   readonly isHeadersOnly?: boolean;
+  /** Whether copies of the stream may lag (D3). */
+  readonly isReplicated?: boolean;
 }
 
 interface Consumer {
@@ -41,27 +53,47 @@ interface Consumer {
   readonly pendingCount: number;
 }
 
+/** Errors: `STORE_MISSING`, `UNAVAILABLE`. */
 export async function readStream(
   api: JetStreamApi,
   request: ReadRequest,
 ): Promise<StoredMessage[]> {
+  const { isReplicated = false, toSequence = Number.POSITIVE_INFINITY } = request;
+  if (toSequence < (request.fromSequence ?? 1)) return [];
   const read: StoredMessage[] = [];
+  let goalSequence = isReplicated ? await leaderSequence(api, request) : 0;
   let lastProgressMs = api.clock.monotonicMs();
   for (;;) {
     const countBefore = read.length;
-    const isComplete = await readOnce(api, request, read);
-    const toSequence = request.toSequence ?? Number.POSITIVE_INFINITY;
-    const isPast = (read.at(-1)?.sequence ?? 0) >= toSequence;
-    if (isComplete || isPast) return read.filter((message) => message.sequence <= toSequence);
+    let isComplete = await readOnce(api, request, read);
+    const lastSequence = read.at(-1)?.sequence ?? 0;
+    if (lastSequence >= toSequence) isComplete = true;
+    else if (isComplete && lastSequence < goalSequence) {
+      // Either the copy lags, or what the leader had was dropped meanwhile.
+      goalSequence = Math.min(goalSequence, await leaderSequence(api, request));
+      isComplete = lastSequence >= goalSequence;
+    }
+    if (isComplete) return read.filter((message) => message.sequence <= toSequence);
     const nowMs = api.clock.monotonicMs();
     if (read.length > countBefore) lastProgressMs = nowMs;
     if (nowMs - lastProgressMs > api.options.totalTimeoutMs || api.messaging.isClosed) {
       throw new UnavailableError(`reading ${request.filter} from ${request.stream} got stuck`);
     }
+    await delay(api.clock, RESTART_PAUSE_MS);
   }
 }
 
-/** False when it went silent; `read` then holds what came. */
+/**
+ * The last sequence that the leader has on `filter`, 0 when the read need not come that far. For a
+ * bounded range, too: a copy that has it delivers something at or behind the range's end.
+ */
+async function leaderSequence(api: JetStreamApi, request: ReadRequest): Promise<number> {
+  const { stream, filter, fromSequence = 1 } = request;
+  const last = await api.lastMessage({ stream, subject: filter, isDirect: false });
+  return last === null || last.sequence < fromSequence ? 0 : last.sequence;
+}
+
+/** False when it must be started anew; `read` then holds what came. */
 async function readOnce(
   api: JetStreamApi,
   request: ReadRequest,
@@ -74,31 +106,30 @@ async function readOnce(
     return true;
   }
   const inbox = `${api.options.inboxPrefix}.${api.nextId()}`;
-  const batch = new Batch(api, read);
+  const toSequence = request.toSequence ?? Number.POSITIVE_INFINITY;
+  const batch = new Batch(api, { read, toSequence });
   const subscription = api.messaging.subscribe(inbox, (message) => {
     batch.take(message);
   });
   try {
     let pendingCount = consumer.pendingCount;
     while (pendingCount > 0) {
-      // Of a bounded range there are at most as many messages as sequences.
-      const rangeCount =
-        (request.toSequence ?? Number.POSITIVE_INFINITY) -
-        Math.max(fromSequence - 1, read.at(-1)?.sequence ?? 0);
-      const wanted = Math.max(1, Math.min(pendingCount, BATCH_COUNT, rangeCount));
+      const nextSequence = Math.max(fromSequence, (read.at(-1)?.sequence ?? 0) + 1);
+      if (nextSequence > toSequence) return true;
       const countBefore = read.length;
-      const ended = batch.start(wanted);
+      const wantedCount = Math.min(pendingCount, batchCount(read, nextSequence, toSequence));
+      const ended = batch.start(wantedCount);
       api.messaging.publish(
         `$JS.API.CONSUMER.MSG.NEXT.${request.stream}.${consumer.name}`,
-        encode({ batch: wanted, max_bytes: batchBytes(api), no_wait: true }, "json"),
+        encode({ batch: wantedCount, max_bytes: batchBytes(api), no_wait: true }, "json"),
         { reply: inbox },
       );
       const end = await ended;
       if (end === "silent") return false;
-      if (end === "status" && read.length === countBefore) return true; // removed meanwhile
-      if ((read.at(-1)?.sequence ?? 0) >= (request.toSequence ?? Number.POSITIVE_INFINITY)) {
-        return true;
-      }
+      const isWithout = end === NO_MESSAGES || end === REQUEST_TIMEOUT;
+      if (isWithout && read.length === countBefore) return true; // removed meanwhile
+      // Any other status (the consumer is gone, its server stops) tells nothing of the rest.
+      if (typeof end === "number" && read.length === countBefore) return false;
       pendingCount = batch.pendingCount;
     }
     return true;
@@ -106,6 +137,18 @@ async function readOnce(
     subscription.unsubscribe();
     deleteConsumer(api, request.stream, consumer.name);
   }
+}
+
+/** How many messages the next pull asks for (D4). */
+function batchCount(
+  read: readonly StoredMessage[],
+  nextSequence: number,
+  toSequence: number,
+): number {
+  if (toSequence === Number.POSITIVE_INFINITY) return BATCH_COUNT;
+  // Of a bounded range there are at most as many messages as sequences.
+  const rangeCount = toSequence - nextSequence + 1;
+  return Math.min(BATCH_COUNT, rangeCount, Math.max(BOUNDED_BATCH_COUNT, read.length));
 }
 
 function batchBytes(api: JetStreamApi): number {
@@ -129,8 +172,9 @@ async function createConsumer(
     num_replicas: 1,
   };
   try {
-    const answer = await api.call<{ name: string; num_pending: number }>(
-      `CONSUMER.CREATE.${stream}`,
+    const answer = await api.callStream<{ name: string; num_pending: number }>(
+      "CONSUMER.CREATE",
+      stream,
       { stream_name: stream, config },
     );
     return { name: answer.name, pendingCount: answer.num_pending };
@@ -149,20 +193,27 @@ function deleteConsumer(api: JetStreamApi, stream: string, name: string): void {
   });
 }
 
-type BatchEnd = "full" | "status" | "silent";
+/** A number is the server's status. */
+type BatchEnd = "full" | "silent" | number;
+
+interface BatchTarget {
+  /** Taken messages are added here. */
+  readonly read: StoredMessage[];
+  readonly toSequence: number;
+}
 
 /** Takes messages until as many came as were asked for, a status came, or it went silent. */
 class Batch {
   pendingCount = 0;
   private readonly api: JetStreamApi;
-  private readonly read: StoredMessage[];
+  private readonly target: BatchTarget;
   private wantedCount = 0;
   private lastArrivalMs = 0;
   private end: (end: BatchEnd) => void = () => undefined;
 
-  constructor(api: JetStreamApi, read: StoredMessage[]) {
+  constructor(api: JetStreamApi, target: BatchTarget) {
     this.api = api;
-    this.read = read;
+    this.target = target;
   }
 
   start(wantedCount: number): Promise<BatchEnd> {
@@ -187,23 +238,26 @@ class Batch {
   }
 
   take(message: BusMessage): void {
+    const { read, toSequence } = this.target;
     const delivery = message.reply === undefined ? null : parseDelivery(message.reply);
     if (delivery === null) {
-      if (message instanceof NatsMessage && message.status !== 0) this.end("status");
+      if (message instanceof NatsMessage && message.status !== 0) this.end(message.status);
       return;
     }
-    const lastSequence = this.read.at(-1)?.sequence ?? 0;
+    const lastSequence = read.at(-1)?.sequence ?? 0;
     if (delivery.sequence <= lastSequence) return; // D2
     this.lastArrivalMs = this.api.clock.monotonicMs();
     this.pendingCount = delivery.pendingCount;
-    this.read.push({
+    read.push({
       subject: message.subject,
       sequence: delivery.sequence,
       data: copyBytes(message.data),
       headers: message.headers,
     });
     this.wantedCount -= 1;
-    if (this.wantedCount === 0) this.end("full");
+    // The server may have less than was asked for: then this was the last one.
+    const isLast = this.pendingCount === 0 || delivery.sequence >= toSequence;
+    if (this.wantedCount === 0 || isLast) this.end("full");
   }
 }
 

@@ -4,6 +4,8 @@
  * A new adapter calls this from its test file with a way to connect and a way to end its server.
  */
 import { afterAll, beforeAll, describe } from "vitest";
+import { deletionCompliance } from "./deletion-compliance.ts";
+import { journalCompliance } from "./journal-compliance.ts";
 import { messagingCompliance } from "./messaging-compliance.ts";
 import { outageCompliance } from "./outage-compliance.ts";
 import { stateCompliance } from "./state-compliance.ts";
@@ -31,6 +33,12 @@ export function busCompliance(adapter: string, make: () => Promise<TestBus>): vo
     });
     describe("state", () => {
       stateCompliance(current);
+    });
+    describe("journal", () => {
+      journalCompliance(current);
+    });
+    describe("deleted stores", () => {
+      deletionCompliance(current);
     });
     describe("outage", () => {
       outageCompliance(current);

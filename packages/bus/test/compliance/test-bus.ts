@@ -8,6 +8,8 @@ export interface TestBus {
   stopServer(): Promise<void>;
   /** Starts it again where it was. */
   startServer(): Promise<void>;
+  /** Deletes what is stored there, behind the back of everyone who has it open. */
+  deleteStore(kind: "bucket" | "log", name: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -46,6 +46,7 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #spec: ChildSpec;
   readonly #tail: string[] = [];
+  #readyLine: Readonly<Record<string, unknown>> = {};
   #isStopping = false;
   #hasExited = false;
 
@@ -87,13 +88,20 @@ export class Child {
       markReady = () => resolve("ready");
     });
     const child = new Child(spec, process_, (line) => {
-      if (eventOf(line) === spec.readyEvent) markReady();
+      if (eventOf(line) !== spec.readyEvent) return;
+      child.#readyLine = JSON.parse(line) as Readonly<Record<string, unknown>>;
+      markReady();
     });
     const outcome = await child.#firstOf(ready, signal);
     if (outcome === "ready") return child;
     await child.stop(0);
     signal.throwIfAborted();
     throw child.failure(outcome);
+  }
+
+  /** What it told when it was ready. */
+  get readyLine(): Readonly<Record<string, unknown>> {
+    return this.#readyLine;
   }
 
   get isStopping(): boolean {
@@ -108,6 +116,14 @@ export class Child {
     const timer = setTimeout(() => this.#killGroup(), graceMs);
     await this.exited;
     clearTimeout(timer);
+  }
+
+  /** SIGKILL to the process alone; resolves once it is gone. Its end then counts as wanted. */
+  async kill(): Promise<void> {
+    this.#isStopping = true;
+    if (this.#hasExited || this.pid === 0) return;
+    this.#signal("SIGKILL");
+    await this.exited;
   }
 
   failure(reason: string): UnavailableError {

@@ -23,6 +23,8 @@ import { openDataDir } from "./data-dir.ts";
 import type { EmbeddedBus } from "./nats-server.ts";
 import { startEmbeddedBus } from "./nats-server.ts";
 import { programPath } from "./process-paths.ts";
+import type { ProcessSpec } from "./process-spec.ts";
+import { agentSpec, childSpec, schedulerSpec } from "./process-spec.ts";
 import { shareHost, thisHost } from "./share-host.ts";
 
 export interface ClusterOptions {
@@ -113,17 +115,15 @@ async function startParts(
   const shared = { parts, options, natsUrl, signal: AbortSignal.any([signal, failure.signal]) };
   // All at once: on two cores the start of Node is what takes the time.
   const starts = [
-    startChild(shared, {
-      ...{ name: "scheduler", program: paths.scheduler, readyEvent: "scheduler.ready" },
-      args: options.libraries.flatMap((dir) => ["--library", dir]),
-    }),
+    startChild(
+      shared,
+      schedulerSpec("scheduler", { program: paths.scheduler, libraries: options.libraries }),
+    ),
     ...shares.map((share, index) => {
       const name = nodeName(index, parts.bus !== null);
-      const args = ["--node", name, "--cpus", `${share.cpus}`, "--memory", `${share.memoryMib}`];
-      return startChild(shared, {
-        ...{ name, program: paths.agent, readyEvent: "node.ready" },
-        args: [...args, "--data", parts.dataDir.sub(name), "--input-root", options.inputRoot],
-      });
+      const data = parts.dataDir.sub(name);
+      const { inputRoot } = options;
+      return startChild(shared, agentSpec(name, { program: paths.agent, share, data, inputRoot }));
     }),
   ];
   // Each outcome is awaited, so that after a failure none is started behind stopParts' back.
@@ -137,36 +137,15 @@ async function startParts(
   return natsUrl;
 }
 
-interface ProcessSpec {
-  readonly name: string;
-  readonly program: string;
-  readonly readyEvent: string;
-  readonly args: readonly string[];
-}
-
 async function startChild(
   shared: { parts: Parts; options: ClusterOptions; natsUrl: string; signal: AbortSignal },
-  { name, program, readyEvent, args }: ProcessSpec,
+  spec: ProcessSpec,
 ): Promise<Child> {
   const { parts, options, natsUrl, signal } = shared;
-  const { dataDir } = parts;
-  const hasCredentials = natsUrl !== redactUrl(natsUrl);
-  const child = await Child.start(
-    {
-      ...{ name, readyEvent, logFile: dataDir.logFile(name) },
-      isLogKept: !dataDir.isTemporary,
-      args: [
-        program,
-        ...(hasCredentials ? [] : ["--nats", natsUrl]), // K3
-        ...args,
-        ...["--token-file", dataDir.tokenFile],
-        ...(options.isInsecure ? ["--insecure"] : []),
-      ],
-      env: { ...options.env, NATS_URL: natsUrl },
-    },
-    signal,
-  );
-  options.onProgress(`${name} is ready`);
+  const { isInsecure, env } = options;
+  const surroundings = { natsUrl, isInsecure, env, dataDir: parts.dataDir };
+  const child = await Child.start(childSpec(spec, surroundings), signal); // K3
+  options.onProgress(`${spec.name} is ready`);
   return child;
 }
 

@@ -13,6 +13,8 @@ const TIME_LIMIT_SEC_MAX = 86_400;
 /** Most cores and MiB that one attempt may ask for: larger than any host we know of. */
 const CORES_MAX = 4_096;
 const MEMORY_MIB_MAX = 64 * 1024 * 1024;
+/** Most attempts that one instance takes at a time: they share one event loop. */
+const CONCURRENCY_MAX = 256;
 /** Same bound as ids on the wire. */
 const ID_PATTERN = /^[a-z0-9][a-z0-9-]{0,127}$/;
 const NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -117,7 +119,19 @@ export const executorFileSchema = z.strictObject(
       .array(text("expected a program name"), "expected a list of program names")
       .default([]),
     resources: z.strictObject(
-      { cores: positive(CORES_MAX, "cores"), memoryMib: positive(MEMORY_MIB_MAX, "MiB") },
+      {
+        cores: z
+          .number("expected a number of cores, 0 or more")
+          .nonnegative("expected a number of cores, 0 or more")
+          .max(CORES_MAX, `expected at most ${CORES_MAX} cores`),
+        memoryMib: positive(MEMORY_MIB_MAX, "MiB"),
+        concurrency: z
+          .number(`expected a whole number of attempts, 1 to ${CONCURRENCY_MAX}`)
+          .int(`expected a whole number of attempts, 1 to ${CONCURRENCY_MAX}`)
+          .min(1, `expected a whole number of attempts, 1 to ${CONCURRENCY_MAX}`)
+          .max(CONCURRENCY_MAX, `expected at most ${CONCURRENCY_MAX} attempts at a time`)
+          .exactOptional(),
+      },
       "expected { cores, memoryMib }",
     ),
     timeLimitSec: positive(TIME_LIMIT_SEC_MAX, "seconds"),

@@ -21,6 +21,7 @@ export function lintExecutor(source: YamlSource, entry: ExecutorEntry, known: Kn
   lintPorts(source, "inputs", entry.inputs);
   lintPorts(source, "outputs", entry.outputs);
   lintKnobs(source, entry);
+  lintResources(source, entry);
   if (entry.engine.kind === "command") lintCommand(source, entry, entry.engine, known);
   else lintName(source, ["engine", "function"], entry.engine.function, known.functions);
 }
@@ -55,6 +56,19 @@ function lintKnobs(source: YamlSource, entry: ExecutorEntry): void {
         `a value is there twice in ${shown}, expected each once`,
       );
     }
+  }
+}
+
+/** A program has the instance for itself: its usage and its end are the instance's own. */
+function lintResources(source: YamlSource, { engine, resources }: ExecutorEntry): void {
+  if (engine.kind !== "command") return;
+  if (resources.concurrency !== undefined && resources.concurrency > 1) {
+    const message = `a command runs one attempt at a time per instance, expected no concurrency or 1`;
+    source.error(["resources", "concurrency"], message);
+  }
+  if (resources.cores === 0) {
+    const message = "a program needs a core while it runs, expected cores above 0";
+    source.warn(["resources", "cores"], message);
   }
 }
 

@@ -41,6 +41,12 @@ describe("a sound executor file", () => {
   });
 });
 
+function functionExecutor(): string {
+  const start = SOUND_EXECUTOR.indexOf("engine:");
+  const end = SOUND_EXECUTOR.indexOf("programs:");
+  return `${SOUND_EXECUTOR.slice(0, start)}engine: { kind: function, function: nothing }\n${SOUND_EXECUTOR.slice(end)}`;
+}
+
 interface Mistake {
   readonly name: string;
   /** The text that is replaced by the mistake. */
@@ -157,12 +163,28 @@ const MISTAKES: readonly Mistake[] = [
     says: "expected a program name without a path",
   },
   {
-    name: "no cores",
+    name: "negative cores",
     find: "cores: 1",
-    plant: "cores: 0",
+    plant: "cores: -1",
     line: 36,
     field: "resources.cores",
-    says: "0: expected a number of cores above 0",
+    says: "-1: expected a number of cores, 0 or more",
+  },
+  {
+    name: "several attempts of a command at a time",
+    find: "memoryMib: 128",
+    plant: "memoryMib: 128, concurrency: 4",
+    line: 36,
+    field: "resources.concurrency",
+    says: "a command runs one attempt at a time per instance",
+  },
+  {
+    name: "half an attempt at a time",
+    find: "memoryMib: 128",
+    plant: "memoryMib: 128, concurrency: 1.5",
+    line: 36,
+    field: "resources.concurrency",
+    says: "expected a whole number of attempts, 1 to 256",
   },
   {
     name: "negative memory",
@@ -246,11 +268,22 @@ describe("a planted mistake", () => {
     expect(problems.map(formatProblem).join()).not.toContain("hunter2");
   });
 
+  test("a function may reserve no core and take several attempts at a time", () => {
+    const text = functionExecutor().replace("cores: 1,", "cores: 0, concurrency: 64,");
+    const { executors, problems } = loadLibrary([libraryFolder({ "cutter.yaml": text })]);
+    expect(problems).toEqual([]);
+    expect(executors[0]?.resources).toEqual({ cores: 0, memoryMib: 128, concurrency: 64 });
+  });
+
+  test("a program that reserves no core is warned of", () => {
+    const text = SOUND_EXECUTOR.replace("cores: 1,", "cores: 0,");
+    const { executors, problems } = loadLibrary([libraryFolder({ "cutter.yaml": text })], KNOWN);
+    expect(executors).toHaveLength(1);
+    expect(problems).toMatchObject([{ line: 36, field: "resources.cores", severity: "warning" }]);
+  });
+
   test("unknown function", () => {
-    const start = SOUND_EXECUTOR.indexOf("engine:");
-    const end = SOUND_EXECUTOR.indexOf("programs:");
-    const text = `${SOUND_EXECUTOR.slice(0, start)}engine: { kind: function, function: nothing }\n${SOUND_EXECUTOR.slice(end)}`;
-    const dir = libraryFolder({ "cutter.yaml": text });
+    const dir = libraryFolder({ "cutter.yaml": functionExecutor() });
     const { problems } = loadLibrary([dir], KNOWN);
     expect(problems).toMatchObject([{ line: 20, field: "engine.function", severity: "error" }]);
     expect(loadLibrary([dir]).problems).toEqual([]);

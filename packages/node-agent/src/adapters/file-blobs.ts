@@ -7,13 +7,17 @@
  * Invariants:
  *   F1. A file under its hash's name is complete: it gets there by rename.
  *   F2. A failed write leaves no file; what a crash left in `tmp` is removed at the next start.
+ *   F3. An adopted file keeps its old name until it has its new one.
+ *   F4. A directory that was deleted while the agent runs is made again by the next write.
  */
 import type { Hash } from "node:crypto";
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import {
+  access,
   chmod,
+  link,
   lstat,
   mkdir,
   open,
@@ -30,7 +34,15 @@ import type { BlobMeta, BlobPort, StagedBlob, StoredBlob } from "../ports.ts";
 const HASH_PATTERN = /^[0-9a-f]{64}$/;
 /** Hashing in pieces of this size keeps the loop free: about half a millisecond each. */
 const READ_CHUNK_BYTES = 1_048_576;
+const LINK_REFUSED_CODES = ["EXDEV", "EPERM", "ENOTSUP", "ENOSYS"];
 const DEFAULT_MEDIA_TYPE = "application/octet-stream";
+
+interface StagedContent {
+  readonly hash: Hash;
+  readonly bytes: number;
+  /** The name that the file had before it was taken over. */
+  readonly source?: string;
+}
 
 export class FileBlobs implements BlobPort {
   readonly #blobDir: string;
@@ -66,7 +78,7 @@ export class FileBlobs implements BlobPort {
     source: AsyncIterable<Uint8Array>,
     reserve: (bytes: number) => Promise<void>,
   ): Promise<StagedBlob> {
-    const path = this.#temporaryPath();
+    const path = await this.#temporaryFile();
     const hash = createHash("sha256");
     let bytes = 0;
     try {
@@ -93,15 +105,16 @@ export class FileBlobs implements BlobPort {
     // Another name for the same file could change it later: then its content is copied.
     if (nlink > 1) return this.#copyIn(source, reserve);
     await reserve(size); // before the move: a full store leaves the file where it is
-    const path = this.#temporaryPath();
+    const path = await this.#temporaryFile();
     try {
-      await rename(source, path);
+      await link(source, path); // F3
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+      // Another file system, or one without links.
+      if (!LINK_REFUSED_CODES.includes(String((error as NodeJS.ErrnoException).code))) throw error;
       return this.#copyIn(source, () => Promise.resolve());
     }
     try {
-      return this.#staged(path, await hashFile(path));
+      return this.#staged(path, { ...(await hashFile(path)), source });
     } catch (error) {
       await rm(path, { force: true });
       throw error;
@@ -110,6 +123,15 @@ export class FileBlobs implements BlobPort {
 
   pathOf(hash: string): string {
     return join(this.#blobDir, hash.slice(0, 2), hash);
+  }
+
+  async has(hash: string): Promise<boolean> {
+    try {
+      await access(this.pathOf(hash));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async verify(hash: string): Promise<boolean> {
@@ -128,11 +150,24 @@ export class FileBlobs implements BlobPort {
 
   async #copyIn(source: string, reserve: (bytes: number) => Promise<void>): Promise<StagedBlob> {
     const staged = await this.write(createReadStream(source), reserve);
-    await rm(source);
-    return staged;
+    const removeSource = (): Promise<void> => rm(source, { force: true });
+    return {
+      ...staged,
+      commit: async (meta) => {
+        await staged.commit(meta);
+        await removeSource();
+      },
+      discard: async () => {
+        await staged.discard();
+        await removeSource();
+      },
+    };
   }
 
-  #staged(path: string, content: { readonly hash: Hash; readonly bytes: number }): StagedBlob {
+  #staged(path: string, content: StagedContent): StagedBlob {
+    const removeSource = async (): Promise<void> => {
+      if (content.source !== undefined) await rm(content.source, { force: true });
+    };
     const hash = content.hash.digest("hex");
     return {
       hash,
@@ -146,13 +181,17 @@ export class FileBlobs implements BlobPort {
           await chmod(path, 0o400);
           await rename(metaPath, `${target}.json`);
           await rename(path, target); // F1
+          await removeSource(); // F3
         } catch (error) {
           await rm(metaPath, { force: true });
           await rm(path, { force: true });
           throw error;
         }
       },
-      discard: () => rm(path, { force: true }),
+      discard: async () => {
+        await rm(path, { force: true });
+        await removeSource();
+      },
     };
   }
 
@@ -171,6 +210,12 @@ export class FileBlobs implements BlobPort {
 
   #temporaryPath(): string {
     return join(this.#temporaryDir, randomUUID());
+  }
+
+  /** F4. */
+  async #temporaryFile(): Promise<string> {
+    await mkdir(this.#temporaryDir, { recursive: true, mode: 0o700 });
+    return this.#temporaryPath();
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { request } from "node:http";
-import { describeError, isRuntimeError, RetryableError } from "@murakkab/kit";
+import { describeError, isRuntimeError, NotFoundError, RetryableError } from "@murakkab/kit";
 import type { ArtifactHolder } from "@murakkab/model";
 import type { FetchPort } from "../ports.ts";
 
@@ -27,7 +27,11 @@ export class HttpFetch implements FetchPort {
     const response = await this.#get(holder, hash, remainingMs);
     if (response.statusCode === 200) return readBody(holder, response);
     response.destroy();
-    throw fetchFailed(holder, new Error(`HTTP ${response.statusCode}, expected 200`));
+    if (response.statusCode === 404) {
+      throw new NotFoundError(`node ${holder.node} no longer has artifact ${hash}`);
+    }
+    const reason = new Error(`HTTP ${response.statusCode}, expected 200`);
+    throw fetchFailed(holder, reason, "FETCH_REFUSED");
   }
 
   #get(holder: ArtifactHolder, hash: string, remainingMs: number): Promise<IncomingMessage> {
@@ -68,9 +72,13 @@ async function* readBody(
   }
 }
 
-function fetchFailed(holder: ArtifactHolder, cause: unknown): RetryableError {
+function fetchFailed(
+  holder: ArtifactHolder,
+  cause: unknown,
+  code: "FETCH_FAILED" | "FETCH_REFUSED" = "FETCH_FAILED",
+): RetryableError {
   return new RetryableError(
-    "FETCH_FAILED",
+    code,
     `artifact server of node ${holder.node} did not serve it: ${describeError(cause)}`,
     { cause, context: { node: holder.node } },
   );

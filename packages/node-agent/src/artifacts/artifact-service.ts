@@ -8,20 +8,23 @@
  *   V1. One artifact is fetched from another node at most once at a time, however many wait.
  *   V2. A worker gets a path only while the artifact is pinned for its job.
  *   V3. Only a file below a live instance's scratch directory is taken in.
+ *   V4. An artifact is called lost only when every holder said that it does not have it, or could
+ *       not be reached for LOST_AFTER_MS.
  */
-import type { Clock, Logger } from "@murakkab/kit";
+import type { Clock, Deadline, Logger } from "@murakkab/kit";
 import {
   deadlineAfter,
+  delay,
   describeError,
   InvalidArgumentError,
   isRuntimeError,
-  NotFoundError,
   RetryableError,
   TimeoutError,
 } from "@murakkab/kit";
-import type { ArtifactLocation, ArtifactRef } from "@murakkab/model";
+import type { ArtifactHolder, ArtifactLocation, ArtifactRef } from "@murakkab/model";
 import { artifactHash } from "@murakkab/model";
 import type {
+  ArtifactCopy,
   ArtifactImport,
   ArtifactIngest,
   ArtifactOpen,
@@ -30,7 +33,7 @@ import type {
   ArtifactStatReply,
 } from "@murakkab/protocol";
 import { JOB_PIN_MS } from "@murakkab/protocol";
-import { FETCH_MS_MAX, IMPORT_MS_MAX } from "../limits.ts";
+import { FETCH_MS_MAX, HOLDER_RETRY_MS, IMPORT_MS_MAX, LOST_AFTER_MS } from "../limits.ts";
 import type { FetchPort, PathPort, ProbeOutcome, ProbePort, SourcePort } from "../ports.ts";
 import { within } from "../within.ts";
 import type { ArtifactStore } from "./artifact-store.ts";
@@ -89,7 +92,7 @@ export class ArtifactService {
   async stat(request: ArtifactStat): Promise<ArtifactStatReply> {
     const { store } = this.#components;
     const hash = artifactHash(request.artifact);
-    const found = store.find(hash);
+    const found = (await store.isHere(hash)) ? store.find(hash) : null;
     if (found === null) return { artifact: null, media: null };
     if (!request.probe) return { artifact: found.ref, media: found.probed?.media ?? null };
     const readable = found.probed === null ? await store.read(hash) : null;
@@ -120,9 +123,11 @@ export class ArtifactService {
     return flight;
   }
 
-  pin(request: ArtifactPin): { missing: string[] } {
+  async pin(request: ArtifactPin): Promise<{ missing: string[] }> {
     const byHash = new Map(request.artifacts.map((uri) => [artifactHash(uri), uri]));
-    const missing = this.#components.store.pin(request.jobId, [...byHash.keys()], request.holdMs);
+    const { store } = this.#components;
+    await Promise.all([...byHash.keys()].map((hash) => store.isHere(hash)));
+    const missing = store.pin(request.jobId, [...byHash.keys()], request.holdMs);
     return { missing: missing.map((hash) => byHash.get(hash) ?? hash) };
   }
 
@@ -130,17 +135,32 @@ export class ArtifactService {
     this.#components.store.release(request.jobId);
   }
 
-  /** V1, V2. */
+  /** V2. */
   async open(request: ArtifactOpen): Promise<{ path: string }> {
+    // As long as the attempt may run: its owner may not know yet that a copy is here.
+    const holdMs = Math.max(JOB_PIN_MS, request.remainingMs);
+    const { path } = await this.#bring(request, holdMs);
+    return { path };
+  }
+
+  /** A second holder for what must not be lost with the first. */
+  async copy(request: ArtifactCopy): Promise<{ artifact: ArtifactRef }> {
+    const { ref } = await this.#bring(request, request.holdMs);
+    return { artifact: ref };
+  }
+
+  /** V1: here at once, or fetched. Errors: see `#fetch`; `TIMEOUT`. */
+  async #bring(
+    request: ArtifactOpen,
+    holdMs: number,
+  ): Promise<{ readonly path: string; readonly ref: ArtifactRef }> {
     const { clock, store } = this.#components;
     const hash = artifactHash(request.artifact.artifact);
     const deadline = deadlineAfter(clock, request.remainingMs);
-    // As long as the attempt may run: its owner may not know yet that a copy is here.
-    const holdMs = Math.max(JOB_PIN_MS, request.remainingMs);
     for (;;) {
       store.hold(request.jobId, hash, holdMs);
       const readable = await store.read(hash);
-      if (readable !== null) return { path: readable.path };
+      if (readable !== null) return readable;
       const remainingMs = deadline.remainingMs();
       const late = (): TimeoutError =>
         new TimeoutError(`fetch of ${request.artifact.artifact} did not end in time`);
@@ -201,47 +221,69 @@ export class ArtifactService {
     return flight;
   }
 
-  /** Tries the holders in turn. */
+  /**
+   * Tries the holders in turn, and again those that could not give it now. Errors: `STORE_FULL`;
+   * `ARTIFACT_LOST` (V4), retryable: the step that made it can make it again;
+   * `ARTIFACT_UNAVAILABLE` when a holder is there and refuses it, with a wrong token, say.
+   */
   async #fetch(request: ArtifactOpen, hash: string, remainingMs: number): Promise<void> {
-    const { clock, fetcher, store, log } = this.#components;
-    const { artifact, mediaType, name, holders } = request.artifact;
+    const { clock } = this.#components;
+    const { artifact, holders } = request.artifact;
     const deadline = deadlineAfter(clock, remainingMs);
+    const patience = deadlineAfter(clock, Math.min(LOST_AFTER_MS, remainingMs));
+    let left = this.#othersOf(holders);
     let lastError: unknown;
-    for (const holder of this.#othersOf(holders)) {
-      try {
-        const stream = await fetcher.fetch(holder, hash, deadline.remainingMs());
-        await store.put(stream, {
-          jobId: request.jobId,
-          holdMs: JOB_PIN_MS,
-          mediaType,
-          ...(name === undefined ? {} : { name }),
-          expectedHash: hash,
-          what: artifact,
-          isEmptyAllowed: true,
-        });
-        log.debug({ event: "artifact.fetched", hash, from: holder.node }, "artifact fetched");
-        return;
-      } catch (error) {
-        if (isRuntimeError(error) && error.code === "STORE_FULL") throw error;
+    let refusal: unknown;
+    for (let pauseMs = HOLDER_RETRY_MS; left.length > 0; pauseMs *= 2) {
+      const unable: ArtifactHolder[] = [];
+      refusal = undefined;
+      for (const holder of left) {
+        const error = await this.#fetchFrom(holder, request, { hash, deadline });
+        if (error === null) return;
         lastError = error;
-        const reason = describeError(error);
-        log.warn(
-          { event: "artifact.fetch-failed", hash, from: holder.node, reason },
-          "fetch failed",
-        );
+        if (!isGone(error)) unable.push(holder);
+        if (isRuntimeError(error) && error.code === "FETCH_REFUSED") refusal = error;
       }
+      left = unable;
+      if (left.length === 0 || patience.remainingMs() <= 0) break;
+      await delay(clock, Math.min(pauseMs, patience.remainingMs()));
     }
-    if (lastError === undefined) {
-      throw new NotFoundError(
-        `artifact ${artifact} is not on ${this.#node} and has no other holder`,
-      );
-    }
+    const cause = refusal ?? lastError;
+    const why = cause === undefined ? "it has no other holder" : describeError(cause);
     throw new RetryableError(
-      "ARTIFACT_UNAVAILABLE",
-      `artifact ${artifact} could not be fetched from any of ${holders.length} holders: ` +
-        describeError(lastError),
-      { cause: lastError },
+      refusal === undefined ? "ARTIFACT_LOST" : "ARTIFACT_UNAVAILABLE",
+      `artifact ${artifact} is not on node ${this.#node} and none of its ${holders.length} holders gave it: ${why}`,
+      { cause, context: { artifact } },
     );
+  }
+
+  /** Null when it is here now. Errors: `STORE_FULL`, which no other holder can help. */
+  async #fetchFrom(
+    holder: ArtifactHolder,
+    request: ArtifactOpen,
+    { hash, deadline }: { readonly hash: string; readonly deadline: Deadline },
+  ): Promise<unknown> {
+    const { fetcher, store, log } = this.#components;
+    const { artifact, mediaType, name } = request.artifact;
+    try {
+      const stream = await fetcher.fetch(holder, hash, deadline.remainingMs());
+      await store.put(stream, {
+        jobId: request.jobId,
+        holdMs: JOB_PIN_MS,
+        mediaType,
+        ...(name === undefined ? {} : { name }),
+        expectedHash: hash,
+        what: artifact,
+        isEmptyAllowed: true,
+      });
+      log.debug({ event: "artifact.fetched", hash, from: holder.node }, "artifact fetched");
+      return null;
+    } catch (error) {
+      if (isRuntimeError(error) && error.code === "STORE_FULL") throw error;
+      const reason = describeError(error);
+      log.warn({ event: "artifact.fetch-failed", hash, from: holder.node, reason }, "fetch failed");
+      return error;
+    }
   }
 
   #othersOf(holders: ArtifactLocation["holders"]): ArtifactLocation["holders"] {
@@ -251,4 +293,9 @@ export class ArtifactService {
 
 function ignoreRuntimeError(error: unknown): void {
   if (!isRuntimeError(error)) throw error;
+}
+
+/** That holder will not have it later either: it said so, or what it has is something else. */
+function isGone(error: unknown): boolean {
+  return isRuntimeError(error) && ["NOT_FOUND", "HASH_MISMATCH"].includes(error.code);
 }

@@ -10,6 +10,7 @@
  *   A3. An artifact is pinned before it becomes visible.
  *   A4. An artifact that was found at a start is checked against its hash before its first use.
  *   A5. A failed write leaves neither bytes nor a reservation.
+ *   A6. What the disk has lost while we ran is not here: nobody gets a path to nothing.
  */
 import type { Clock } from "@murakkab/kit";
 import { isRuntimeError, RetryableError, TerminalError } from "@murakkab/kit";
@@ -94,6 +95,16 @@ export class ArtifactStore {
     return entry === undefined ? null : { ref: refOf(hash, entry), probed: entry.probed };
   }
 
+  /** Whether it is here; forgets what the disk has lost (A6). */
+  async isHere(hash: string): Promise<boolean> {
+    const entry = this.#entries.get(hash);
+    if (entry === undefined) return false;
+    if (await this.#blobs.has(hash)) return true;
+    if (this.#entries.get(hash) !== entry) return this.isHere(hash); // replaced meanwhile
+    await this.#drop(hash);
+    return false;
+  }
+
   rememberProbe(hash: string, probed: ProbeOutcome): void {
     const entry = this.#entries.get(hash);
     if (entry !== undefined) entry.probed = probed;
@@ -114,6 +125,8 @@ export class ArtifactStore {
         return null;
       }
       entry.isVerified = true;
+    } else if (!(await this.isHere(hash))) {
+      return null;
     }
     this.#entries.delete(hash);
     this.#entries.set(hash, entry);
@@ -179,7 +192,7 @@ export class ArtifactStore {
     }
     this.hold(jobId, hash, holdMs); // A3
     const known = this.#entries.get(hash);
-    if (known?.isVerified === true) {
+    if (known?.isVerified === true && (await this.isHere(hash))) {
       await staged.discard();
       return refOf(hash, known);
     }
@@ -232,6 +245,13 @@ export class ArtifactStore {
   async #explain(error: unknown, writtenBytes: number, what: string): Promise<unknown> {
     if (isRuntimeError(error)) return error;
     const code = (error as { code?: unknown } | null)?.code;
+    if (code === "ENOENT") {
+      return new RetryableError(
+        "STORE_DAMAGED",
+        `a file or directory went away while ${what} was being stored`,
+        { retryAfterMs: FULL_RETRY_AFTER_MS, cause: error },
+      );
+    }
     if (code !== "ENOSPC" && code !== "EDQUOT") return error;
     for (const hash of this.#victims(Math.max(1, writtenBytes)).victims) await this.#drop(hash);
     return new RetryableError(

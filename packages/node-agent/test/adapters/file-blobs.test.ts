@@ -1,5 +1,14 @@
 /** Artifacts as files: what is on the disk after writes, failures, restarts. */
-import { linkSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FileBlobs } from "../../src/adapters/file-blobs.ts";
@@ -61,12 +70,32 @@ describe("file blobs", () => {
     const full = blobs.adopt(file("kept"), () => Promise.reject(new Error("full")));
     await expect(full).rejects.toThrow("full");
     expect(readdirSync(scratch)).toEqual(["kept"]);
-    await (await blobs.adopt(join(scratch, "kept"), free)).commit({ mediaType: "a/b" });
+    const kept = await blobs.adopt(join(scratch, "kept"), free);
+    expect(readdirSync(scratch)).toEqual(["kept"]); // F3: an agent lost now has lost nothing
+    await kept.commit({ mediaType: "a/b" });
     linkSync(file("linked"), join(dir, "other-name"));
     const linked = await blobs.adopt(join(scratch, "linked"), free);
     await linked.commit({ mediaType: "a/b" });
     writeFileSync(join(dir, "other-name"), "CHANGED");
     expect(readFileSync(blobs.pathOf(linked.hash), "utf8")).toBe("linked");
     expect(readdirSync(scratch)).toEqual([]);
+  });
+
+  it("F4: makes its directories again when they were deleted", async () => {
+    const dir = join(temporaryDir(), "store");
+    const { blobs } = await blobsIn(dir);
+    const first = await blobs.write(streamOf("one"), free);
+    await first.commit({ mediaType: "a/b" });
+    expect(await blobs.has(first.hash)).toBe(true);
+    rmSync(dir, { recursive: true });
+    expect(await blobs.has(first.hash)).toBe(false);
+    const second = await blobs.write(streamOf("one"), free);
+    await second.commit({ mediaType: "a/b" });
+    expect(await blobs.has(first.hash)).toBe(true);
+    rmSync(dir, { recursive: true });
+    const source = join(dir, "..", "file");
+    writeFileSync(source, "two");
+    await (await blobs.adopt(source, free)).commit({ mediaType: "a/b" });
+    expect(existsSync(source)).toBe(false);
   });
 });

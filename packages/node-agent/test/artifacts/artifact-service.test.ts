@@ -1,5 +1,5 @@
 /** Import, open, ingest, stat and pin over fake ports and virtual time. */
-import { InvalidArgumentError, SILENT_LOGGER } from "@murakkab/kit";
+import { InvalidArgumentError, NotFoundError, RetryableError, SILENT_LOGGER } from "@murakkab/kit";
 import { artifactUri } from "@murakkab/model";
 import { describe, expect, it } from "vitest";
 import { settle, VirtualClock } from "../../../testkit/src/virtual-clock.ts";
@@ -79,17 +79,56 @@ describe("open", () => {
     expect(asked).toEqual(["down", "liar", "honest"]);
   });
 
-  it("says when nobody has it, and when nobody could serve it", async () => {
-    const { service } = serviceOf({
-      fetcher: { fetch: () => Promise.resolve(streamOf("evil")) },
+  it("V4: calls it lost at once when every holder says so, or there is none", async () => {
+    const { service, clock } = serviceOf({
+      fetcher: {
+        fetch: ({ node }) =>
+          node === "liar"
+            ? Promise.resolve(streamOf("evil"))
+            : Promise.reject(new NotFoundError("no longer here")),
+      },
     });
     const open = (nodes: string[]) =>
-      service.open({ jobId: "j", artifact: located("hello", nodes), remainingMs: 1_000 });
-    await expect(open(["here"])).rejects.toMatchObject({ code: "NOT_FOUND" });
-    await expect(open(["liar"])).rejects.toMatchObject({
-      code: "ARTIFACT_UNAVAILABLE",
-      kind: "retryable",
+      service.open({ jobId: "j", artifact: located("hello", nodes), remainingMs: 60_000 });
+    for (const holders of [[], ["here"], ["liar"], ["gone", "liar", "here"]]) {
+      await expect(open(holders)).rejects.toMatchObject({
+        code: "ARTIFACT_LOST",
+        kind: "retryable",
+        context: { artifact: artifactUri(hashOf("hello")) },
+      });
+    }
+    expect(clock.monotonicMs()).toBe(0);
+  });
+
+  it("V4: waits for holders that are out of reach, but not for ever", async () => {
+    let isBack = false;
+    const asked: string[] = [];
+    const { service, clock } = serviceOf({
+      fetcher: {
+        fetch: ({ node }) => {
+          asked.push(node);
+          if (node === "gone") return Promise.reject(new NotFoundError("no longer here"));
+          if (isBack) return Promise.resolve(streamOf("hello"));
+          return Promise.reject(new RetryableError("FETCH_FAILED", "ECONNREFUSED"));
+        },
+      },
     });
+    const outcomeOf = async (): Promise<string> => {
+      let outcome = "";
+      const artifact = located("hello", ["gone", "away"]);
+      void service.open({ jobId: "j", artifact, remainingMs: 60_000 }).then(
+        ({ path }) => (outcome = path),
+        (error: { code: string }) => (outcome = error.code),
+      );
+      await clock.runUntil(() => outcome !== "");
+      return outcome;
+    };
+    expect(await outcomeOf()).toBe("ARTIFACT_LOST");
+    expect(clock.monotonicMs()).toBe(3_000);
+    expect(asked.filter((node) => node === "gone")).toHaveLength(1);
+    expect(asked.filter((node) => node === "away").length).toBeGreaterThan(3);
+    clock.after(1_000, () => (isBack = true));
+    expect(await outcomeOf()).toBe(`/blobs/${hashOf("hello")}`);
   });
 
   it("stops waiting when the attempt's time is up", async () => {
@@ -106,6 +145,43 @@ describe("open", () => {
     await clock.runUntil(() => code !== null);
     expect(code).toBe("TIMEOUT");
     expect(clock.monotonicMs()).toBe(700);
+  });
+});
+
+describe("copy", () => {
+  it("fetches from a holder, answers the reference and pins for as long as told", async () => {
+    const { service, store, clock } = serviceOf({
+      fetcher: { fetch: () => Promise.resolve(streamOf("hello")) },
+    });
+    const request = { jobId: "j", artifact: located("hello", ["far"]), remainingMs: 1_000 };
+    const { artifact } = await service.copy({ ...request, holdMs: 600_000 });
+    expect(artifact).toMatchObject({ artifact: artifactUri(hashOf("hello")), bytes: 5 });
+    clock.after(599_000, () => undefined);
+    await clock.runUntil(() => clock.monotonicMs() === 599_000);
+    expect(store.isPinned(hashOf("hello"))).toBe(true);
+  });
+});
+
+describe("A6: a disk that loses files while the agent runs", () => {
+  it("is asked as if they had never been here, and takes them again", async () => {
+    const { service, store, blobs } = serviceOf({
+      fetcher: { fetch: () => Promise.resolve(streamOf("hello")) },
+    });
+    const request = { jobId: "j", artifact: located("hello", ["far"]), remainingMs: 1_000 };
+    await service.open(request);
+    blobs.blobs.clear();
+    const uri = artifactUri(hashOf("hello"));
+    expect(await service.pin({ jobId: "j", artifacts: [uri], holdMs: 1_000 })).toEqual({
+      missing: [uri],
+    });
+    expect(store.storedBytes).toBe(0);
+    await service.open(request);
+    blobs.blobs.clear();
+    expect(await service.stat({ artifact: uri, probe: false })).toMatchObject({ artifact: null });
+    await service.open(request);
+    blobs.blobs.clear();
+    expect(await service.open(request)).toEqual({ path: `/blobs/${hashOf("hello")}` });
+    expect(blobs.blobs.size).toBe(1);
   });
 });
 
@@ -171,7 +247,7 @@ describe("import and stat", () => {
       artifact: null,
       media: null,
     });
-    expect(service.pin({ jobId: "j", artifacts: [unknown], holdMs: 1 })).toEqual({
+    expect(await service.pin({ jobId: "j", artifacts: [unknown], holdMs: 1 })).toEqual({
       missing: [unknown],
     });
   });

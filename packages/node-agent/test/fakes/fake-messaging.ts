@@ -1,6 +1,6 @@
 /** Just enough of a bus for the agent: exact subjects, delivery in order after microtasks. */
-import type { BusMessage, BusStatus, Messaging } from "@murakkab/bus";
-import { type Clock, NoRespondersError, TimeoutError } from "@murakkab/kit";
+import type { BusMessage, BusStatus, Messaging, RequestOptions } from "@murakkab/bus";
+import { CancelledError, type Clock, NoRespondersError, TimeoutError } from "@murakkab/kit";
 import { decode } from "@murakkab/protocol";
 
 type Handler = (message: BusMessage) => void;
@@ -42,27 +42,32 @@ export class FakeMessaging implements Messaging {
     return { unsubscribe, drain: async () => unsubscribe() };
   }
 
-  request(
-    subject: string,
-    data: Uint8Array,
-    options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
-  ): Promise<BusMessage> {
+  request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage> {
     if (!this.#handlers.has(subject)) {
       return Promise.reject(new NoRespondersError(`nobody listens on ${subject}`));
     }
     this.#inboxCount += 1;
     const reply = `_INBOX.${this.#inboxCount}`;
+    const { signal, headers } = options;
     return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        subscription.unsubscribe();
+        cancel();
+        reject(new CancelledError(`request on ${subject} was cancelled`));
+      };
       const subscription = this.subscribe(reply, (message) => {
         cancel();
         subscription.unsubscribe();
+        signal?.removeEventListener("abort", onAbort);
         resolve(message);
       });
       const cancel = this.#clock.after(options.timeoutMs, () => {
         subscription.unsubscribe();
         reject(new TimeoutError(`no answer on ${subject}`));
       });
-      this.publish(subject, data, { ...options, reply });
+      signal?.addEventListener("abort", onAbort);
+      if (signal?.aborted) onAbort();
+      else this.publish(subject, data, { ...(headers === undefined ? {} : { headers }), reply });
     });
   }
 
@@ -89,6 +94,10 @@ export class FakeMessaging implements Messaging {
 
   get subscriptionCount(): number {
     return [...this.#handlers.keys()].filter((subject) => !subject.startsWith("_INBOX")).length;
+  }
+
+  subjectsWith(prefix: string): string[] {
+    return [...this.#handlers.keys()].filter((subject) => subject.startsWith(prefix));
   }
 
   valuesOn(subject: string): unknown[] {

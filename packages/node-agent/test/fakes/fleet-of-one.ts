@@ -8,9 +8,10 @@ import { VirtualClock } from "../../../testkit/src/virtual-clock.ts";
 import type { AgentComponents } from "../../src/agent.ts";
 import { NodeAgent } from "../../src/agent.ts";
 import { ArtifactStore } from "../../src/artifacts/artifact-store.ts";
-import type { HostFigures } from "../../src/ports.ts";
+import type { GenerationPort, HostFigures } from "../../src/ports.ts";
 import { FakeMessaging } from "./fake-messaging.ts";
 import { FakeProcesses } from "./fake-processes.ts";
+import { FakeSpoolFiles } from "./fake-spool-files.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 
 export const NODE = "n1";
@@ -45,6 +46,22 @@ export function executorOf(changes: Partial<ExecutorEntry> = {}): ExecutorEntry 
   };
 }
 
+/** A disk that keeps one number and may refuse it. */
+export class FakeGenerations implements GenerationPort {
+  saved = 0;
+  isFull = false;
+
+  load(): Promise<{ generation: number; quarantinedAt: string | null }> {
+    return Promise.resolve({ generation: this.saved, quarantinedAt: null });
+  }
+
+  save(generation: number): Promise<void> {
+    if (this.isFull) return Promise.reject(new Error("ENOSPC"));
+    this.saved = generation;
+    return Promise.resolve();
+  }
+}
+
 export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
   const clock = new VirtualClock();
   const messaging = new FakeMessaging(clock);
@@ -52,6 +69,8 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
   const blobs = new MemoryBlobs();
   const store = new ArtifactStore({ clock, blobs }, { limitBytes: 1_000 });
   const refusals: unknown[] = [];
+  const generations = new FakeGenerations();
+  const files = new FakeSpoolFiles();
   const never = (): never => {
     throw new Error("not needed here");
   };
@@ -79,6 +98,8 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
       fetcher: { fetch: never },
       probe: { probe: never },
       paths: { resolveBelow: never },
+      generations,
+      spool: files,
       ...changes,
     },
     {
@@ -92,6 +113,7 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
   );
   const registrations: NodeRegistration[] = [];
   let refusal: RuntimeError | null = null;
+  const leader = { generation: 0 };
   const listen = () =>
     serve(
       messaging,
@@ -104,7 +126,7 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
       (registration) => {
         if (refusal !== null) throw refusal;
         registrations.push(registration);
-        return { accepted: true };
+        return { accepted: true, generation: leader.generation };
       },
     );
   return {
@@ -115,6 +137,9 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
     blobs,
     store,
     refusals,
+    files,
+    generations,
+    leader,
     registrations,
     listen,
     refuse: (error: RuntimeError) => {

@@ -44,6 +44,10 @@ export class MemoryBlobs implements BlobPort {
     return `/blobs/${hash}`;
   }
 
+  has(hash: string): Promise<boolean> {
+    return Promise.resolve(this.blobs.has(hash));
+  }
+
   verify(hash: string): Promise<boolean> {
     const blob = this.blobs.get(hash);
     return Promise.resolve(blob !== undefined && hashOf(blob.bytes) === hash);

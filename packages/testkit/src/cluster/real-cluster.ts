@@ -37,6 +37,8 @@ export interface RealClusterOptions {
   readonly agents: readonly AgentSpec[];
   /** Folders with executors for the test. */
   readonly libraries?: readonly string[];
+  /** Arguments for Node itself when it runs the scheduler, such as `--cpu-prof`. */
+  readonly schedulerNodeArgs?: readonly string[];
 }
 
 export class RealProcess {
@@ -212,6 +214,7 @@ function startScheduler(context: {
   return start(
     "scheduler",
     [
+      ...(context.options.schedulerNodeArgs ?? []),
       join(PACKAGES, "scheduler/dist/main.js"),
       ...["--nats", context.server.url, "--token-file", join(context.directory, "token")],
       ...libraries.flatMap((directory) => ["--library", directory]),

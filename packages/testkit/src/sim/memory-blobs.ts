@@ -16,7 +16,7 @@ export class MemoryDisk {
 
   scratch(host: string): ScratchPort {
     return {
-      make: async () => {
+      make: () => {
         this.directoryCount += 1;
         return `/${host}/scratch/${this.directoryCount}`;
       },
@@ -81,6 +81,10 @@ export class MemoryBlobs implements BlobPort {
 
   pathOf(hash: string): string {
     return `/${this.host}/artifacts/${hash}`;
+  }
+
+  async has(hash: string): Promise<boolean> {
+    return this.disk.files.has(this.pathOf(hash));
   }
 
   async verify(hash: string): Promise<boolean> {

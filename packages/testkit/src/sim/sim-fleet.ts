@@ -6,6 +6,7 @@ import { ActorSystem } from "@murakkab/actor";
 import { type Bus, MemoryBroker } from "@murakkab/bus";
 import { type Logger, SILENT_LOGGER, seededRandom, sha256Hex } from "@murakkab/kit";
 import { artifactUri, type ExecutorEntry, type Workflow } from "@murakkab/model";
+import { JOB_RETENTION_MS, PARTITION_COUNT } from "@murakkab/protocol";
 import { Scheduler } from "@murakkab/scheduler";
 import { VirtualClock } from "../virtual-clock.ts";
 import { MemoryDisk } from "./memory-blobs.ts";
@@ -18,6 +19,10 @@ export interface SimFleetOptions {
   readonly engines: Readonly<Record<string, SimEngine>>;
   readonly hosts: readonly SimHostOptions[];
   readonly inputs?: ReadonlyMap<string, Uint8Array>;
+  /** Unfinished jobs that one scheduler takes. Default 10,000. */
+  readonly activeJobsMax?: number;
+  /** Default 1. */
+  readonly schedulers?: number;
   /** Longest time of a message on the bus, ms. Default 2. */
   readonly latencyMsMax?: number;
   readonly log?: Logger;
@@ -30,13 +35,21 @@ const RATES = {
   memoryWattsPerGib: 0.4,
 };
 
+export interface SimScheduler {
+  readonly id: string;
+  readonly bus: Bus;
+  readonly scheduler: Scheduler;
+}
+
 export class SimFleet {
   readonly clock = new VirtualClock();
   readonly broker: MemoryBroker;
-  readonly scheduler: Scheduler;
+  readonly schedulers: SimScheduler[] = [];
   readonly hosts: readonly SimHost[];
   /** The submitter's connection. */
   readonly client: Bus;
+  private readonly world: SimWorld;
+  private readonly options: SimFleetOptions;
 
   constructor(options: SimFleetOptions) {
     const random = seededRandom(options.seed);
@@ -56,14 +69,26 @@ export class SimFleet {
       engines: options.engines,
       inputs: options.inputs ?? new Map(),
     };
-    const bus = this.broker.connect("scheduler");
-    const actors = new ActorSystem({ messaging: bus.messaging, clock: this.clock, random, log });
-    this.scheduler = new Scheduler(
+    this.world = world;
+    this.options = options;
+    for (let number = 1; number <= (options.schedulers ?? 1); number += 1) this.addScheduler();
+    this.hosts = options.hosts.map((host) => new SimHost(world, host));
+  }
+
+  /** Makes one more scheduler; its `start` is the caller's. */
+  addScheduler(): SimScheduler {
+    const { clock, random, log, disk } = this.world;
+    const { options } = this;
+    const id = `scheduler-${this.schedulers.length + 1}`;
+    const bus = this.broker.connect(id);
+    const own = random.stream(id);
+    const actors = new ActorSystem({ messaging: bus.messaging, clock, random: own, log });
+    const scheduler = new Scheduler(
       {
         bus,
         actors,
-        random: random.stream("scheduler"),
-        clock: this.clock,
+        random: own,
+        clock,
         log,
         addressProbe: { check: async () => undefined },
         tickets: { ticket: () => "ticket" },
@@ -80,17 +105,40 @@ export class SimFleet {
         rates: RATES,
         energyMethod: "simulated",
         version: "0.0.0",
+        id,
+        config: "simulated",
+        partitionCount: PARTITION_COUNT,
+        retentionMs: JOB_RETENTION_MS,
+        leaseMs: 1_500,
+        activeJobsMax: options.activeJobsMax ?? 10_000,
         idleStopMs: 600_000,
         startLimitMs: 20_000,
       },
     );
-    this.hosts = options.hosts.map((host) => new SimHost(world, host));
+    const added = { id, bus, scheduler };
+    this.schedulers.push(added);
+    return added;
   }
 
-  /** Scheduler first, then every agent; returns when all are registered. */
+  /** The first one. */
+  get scheduler(): Scheduler {
+    const first = this.schedulers[0];
+    if (first === undefined) throw new Error("the fleet has no scheduler");
+    return first.scheduler;
+  }
+
+  /** As SIGKILL would: its connection ends in the middle of whatever it does. */
+  async killScheduler(id: string): Promise<void> {
+    const found = this.schedulers.find((it) => it.id === id);
+    if (found === undefined) throw new Error(`no scheduler ${id}`);
+    found.scheduler.halt();
+    await found.bus.close();
+  }
+
+  /** Schedulers first, then every agent; returns when all are registered. */
   async start(): Promise<void> {
     await this.run(async () => {
-      await this.scheduler.start();
+      for (const { scheduler } of this.schedulers) await scheduler.start();
       await Promise.all(this.hosts.map((host) => host.agent.start()));
     });
   }

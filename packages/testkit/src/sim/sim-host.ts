@@ -20,6 +20,7 @@ import {
   AgentClient,
   type EngineCall,
   ModelWorker,
+  NO_SPOOL,
   type Values,
   WORKER_ACTOR_TYPE,
 } from "@murakkab/worker";
@@ -116,6 +117,16 @@ export class SimHost {
           }),
         },
         paths: { resolveBelow: async (root, path) => (path.startsWith(root) ? path : null) },
+        generations: {
+          load: async () => ({ generation: 0, quarantinedAt: null }),
+          save: async () => undefined,
+        },
+        spool: {
+          list: async () => [],
+          read: async () => null,
+          remove: async () => undefined,
+          quarantine: async (name) => name,
+        },
       },
       {
         node: options.node,
@@ -140,7 +151,10 @@ export class SimHost {
   }
 
   private makeProcesses(): ProcessPort {
-    return { spawn: (request, events) => this.spawn(request, events) };
+    return {
+      spawn: (request, events) => this.spawn(request, events),
+      recover: async () => [],
+    };
   }
 
   private spawn({ instance, executor }: SpawnRequest, events: ProcessEvents): InstanceProcess {
@@ -159,12 +173,15 @@ export class SimHost {
     };
     clock.after(WORKER_START_MS, () => {
       if (isGone) return;
-      actors.spawn({ type: WORKER_ACTOR_TYPE, key: instance }, () =>
-        this.makeWorker(
-          executor,
-          new AgentClient({ messaging, clock }, { node: this.node, instance }),
-          disk,
-        ),
+      actors.spawn(
+        { type: WORKER_ACTOR_TYPE, key: instance },
+        () =>
+          this.makeWorker(
+            executor,
+            new AgentClient({ messaging, clock }, { node: this.node, instance }),
+            disk,
+          ),
+        { concurrency: concurrencyOf(executor) },
       );
       events.onReady();
     });
@@ -188,9 +205,11 @@ export class SimHost {
         clock,
         log,
         scratch: disk.scratch(this.node),
+        spool: NO_SPOOL,
+        isBusThere: () => true,
         usage: { begin: () => () => ({ cpuSec: engine.runMs / 1_000, memoryBytesMax: 1_048_576 }) },
         engine: {
-          capabilities: { concurrencyMax: 1 },
+          capabilities: { concurrencyMax: concurrencyOf(entry) },
           start: async () => undefined,
           stop: async () => undefined,
           run: async (call) => {
@@ -199,9 +218,13 @@ export class SimHost {
           },
         },
       },
-      { entry, threads: 1 },
+      { entry, threads: 1, node: this.node },
     );
   }
+}
+
+function concurrencyOf({ resources }: ExecutorEntry): number {
+  return resources.concurrency ?? 1;
 }
 
 async function* once(data: Uint8Array): AsyncIterable<Uint8Array> {

@@ -7,10 +7,11 @@
  *       its later programs are refused. What blocks the event loop, only the agent can end.
  */
 import { setMaxListeners } from "node:events";
+import type { AbortSignalLike } from "@murakkab/kit";
 import { EngineFailedError, InvalidArgumentError } from "@murakkab/kit";
 import type { ExecutorFunction, FunctionCall, RunResult } from "@murakkab/library";
 import type { ExecutorEntry } from "@murakkab/model";
-import type { Engine, EngineCall, Values } from "../engine.ts";
+import type { Engine, EngineCall, EngineCapabilities, Values } from "../engine.ts";
 import type { ProgramRunner } from "./program.ts";
 
 export interface FunctionEngineComponents {
@@ -19,10 +20,12 @@ export interface FunctionEngineComponents {
 }
 
 export class FunctionCallEngine implements Engine {
-  readonly capabilities = { concurrencyMax: 1 };
+  readonly capabilities: EngineCapabilities;
   private readonly programs: ProgramRunner;
   private readonly entry: ExecutorEntry;
   private readonly fn: ExecutorFunction;
+  /** One for all calls: its stack would say nothing, and it would be the dearest part of small ones. */
+  private readonly hasEnded: EngineFailedError;
 
   /** Errors: `INVALID_ARGUMENT` when the function is not known. */
   constructor(components: FunctionEngineComponents, entry: ExecutorEntry, name: string) {
@@ -32,27 +35,24 @@ export class FunctionCallEngine implements Engine {
       const known = Object.keys(functions).join(", ") || "none";
       throw new InvalidArgumentError(`function "${name}" is not known, expected one of ${known}`);
     }
+    this.capabilities = { concurrencyMax: entry.resources.concurrency ?? 1 };
     this.programs = programs;
     this.entry = entry;
     this.fn = fn;
+    this.hasEnded = new EngineFailedError(`the call of executor "${entry.id}" has ended`);
   }
 
   async start(): Promise<void> {}
 
   async run(call: EngineCall): Promise<Values> {
-    const controller = new AbortController();
-    setMaxListeners(0, controller.signal); // one per program, and a function may run many at once
-    const onAbort = (): void => controller.abort(call.signal.reason);
-    if (call.signal.aborted) onAbort();
-    else call.signal.addEventListener("abort", onAbort);
+    const signal = new CallSignal(call.signal, this.hasEnded);
     const running = new Set<Promise<unknown>>();
     try {
-      const outputs = this.fn(this.functionCall(call, controller.signal, running));
-      return await Promise.race([outputs, rejectOnAbort(controller.signal)]); // F2
+      const outputs = this.fn(this.functionCall(call, signal, running));
+      return await Promise.race([outputs, signal.aborted]); // F2
     } finally {
-      call.signal.removeEventListener("abort", onAbort);
-      controller.abort(new EngineFailedError(`the call of executor "${this.entry.id}" has ended`));
-      await Promise.all(running); // F1
+      signal.end();
+      if (running.size > 0) await Promise.all(running); // F1
     }
   }
 
@@ -60,13 +60,16 @@ export class FunctionCallEngine implements Engine {
 
   private functionCall(
     call: EngineCall,
-    signal: AbortSignal,
+    source: CallSignal,
     running: Set<Promise<unknown>>,
   ): FunctionCall {
-    const { inputs, knobs, threads, scratchDir } = call;
+    const { inputs, knobs, threads } = call;
     const run: FunctionCall["run"] = (program, args, options = {}) => {
       if (!this.entry.programs.includes(program)) return Promise.reject(this.undeclared(program));
-      const result = this.programs.run({ program, args, cwd: scratchDir, signal, ...options });
+      const { signal } = source;
+      if (signal.aborted) return Promise.reject(signal.reason as Error); // before a look at scratch
+      const cwd = call.scratchDir;
+      const result = this.programs.run({ program, args, cwd, signal, ...options });
       track(running, result);
       return result;
     };
@@ -74,8 +77,12 @@ export class FunctionCallEngine implements Engine {
       inputs,
       knobs,
       threads,
-      scratchDir,
-      signal,
+      get scratchDir() {
+        return call.scratchDir;
+      },
+      get signal() {
+        return source.signal;
+      },
       run,
       openArtifact: (ref) => call.openArtifact(ref),
     };
@@ -98,11 +105,52 @@ function track(running: Set<Promise<unknown>>, result: Promise<RunResult>): void
   running.add(settled);
 }
 
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  const aborted = new Promise<never>((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason as Error);
-    else signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-  });
-  aborted.catch(() => undefined); // rejects at every call's end, when nobody listens any more
-  return aborted;
+/**
+ * The platform's signal of one call, made when it is first looked at: a small function never does,
+ * and an AbortController with its event costs more than such a function.
+ */
+class CallSignal {
+  /** Rejects when the call is aborted; never settles otherwise. */
+  readonly aborted: Promise<never>;
+  private readonly source: AbortSignalLike;
+  private readonly hasEnded: Error;
+  private readonly onAbort: () => void;
+  private controller: AbortController | null = null;
+  private isOver = false;
+
+  constructor(source: AbortSignalLike, hasEnded: Error) {
+    this.source = source;
+    this.hasEnded = hasEnded;
+    let reject: (reason: Error) => void = () => undefined;
+    this.aborted = new Promise<never>((_resolve, onAbort) => {
+      reject = onAbort;
+    });
+    this.aborted.catch(() => undefined); // a call that has ended listens no more
+    this.onAbort = () => {
+      reject(source.reason as Error);
+      this.controller?.abort(source.reason);
+    };
+    if (source.aborted) this.onAbort();
+    else source.addEventListener("abort", this.onAbort);
+  }
+
+  get signal(): AbortSignal {
+    this.controller ??= this.makeController();
+    return this.controller.signal;
+  }
+
+  /** What the function left behind is told to stop. */
+  end(): void {
+    this.isOver = true;
+    this.source.removeEventListener("abort", this.onAbort);
+    this.controller?.abort(this.hasEnded);
+  }
+
+  private makeController(): AbortController {
+    const controller = new AbortController();
+    setMaxListeners(0, controller.signal); // one per program, and a function may run many at once
+    if (this.source.aborted) controller.abort(this.source.reason);
+    else if (this.isOver) controller.abort(this.hasEnded);
+    return controller;
+  }
 }

@@ -59,6 +59,8 @@ export interface ProgramRunnerOptions {
 export class ProgramRunner {
   private readonly ledger: GroupLedger;
   private readonly baseEnv: Readonly<Record<string, string>>;
+  private started = 0;
+  private ended = 0;
 
   constructor(components: { readonly ledger: GroupLedger }, options: ProgramRunnerOptions) {
     this.ledger = components.ledger;
@@ -69,14 +71,28 @@ export class ProgramRunner {
     this.baseEnv = { ...Object.fromEntries(inherited), [INSTANCE_VARIABLE]: options.instance };
   }
 
+  /** Programs started so far. */
+  get startedCount(): number {
+    return this.started;
+  }
+
+  /** Of those, the ones that ended and were waited for. */
+  get endedCount(): number {
+    return this.ended;
+  }
+
   /**
    * Errors: the signal's reason when it aborted; `PROGRAM_MISSING`, `ENGINE_CRASHED` and
    * `DISK_FULL` (retryable); `ENGINE_FAILED`, `ENGINE_TIMEOUT` and `OUTPUT_LIMIT` (terminal).
    */
   run(request: ProgramRequest): Promise<RunResult> {
     if (request.signal.aborted) return Promise.reject(abortReason(request));
+    this.started += 1;
     const env = { ...this.baseEnv, TMPDIR: request.cwd, ...request.env };
-    return new RunningProgram(this.ledger, request, env).ended;
+    const { ended } = new RunningProgram(this.ledger, request, env);
+    const count = (): void => void (this.ended += 1);
+    ended.then(count, count);
+    return ended;
   }
 
   /** Ends every group at once. For a process that is about to exit. */

@@ -1,5 +1,6 @@
 /** Private directories of attempts, below the instance's scratch directory. */
-import { mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep } from "node:path";
 import type { ScratchPort } from "../ports.ts";
 
@@ -11,9 +12,9 @@ export class ScratchDisk implements ScratchPort {
     this.root = join(instanceScratchDir, "attempts");
   }
 
-  async make(): Promise<string> {
-    await mkdir(this.root, { recursive: true, mode: 0o700 });
-    return mkdtemp(join(this.root, "a-"));
+  make(): string {
+    mkdirSync(this.root, { recursive: true, mode: 0o700 });
+    return mkdtempSync(join(this.root, "a-"));
   }
 
   async remove(dir: string): Promise<void> {

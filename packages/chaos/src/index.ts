@@ -1,0 +1,14 @@
+export type { Breakable, BreakableProcess } from "./breakable.ts";
+export { effectsByItem, repeatedEffects } from "./checkers/bounded-effects.ts";
+export { checkAll, INVARIANTS } from "./checkers/check-all.ts";
+export { terminalEvents } from "./checkers/job-ends.ts";
+export { FAULT_KINDS, type FaultKind, PAUSE_MS, planFaults } from "./fault-plan.ts";
+export { LeaderFinder } from "./find-leader.ts";
+export { type ClientJob, Load } from "./load.ts";
+export { taskJob } from "./load-jobs.ts";
+export { writeLoadLibrary } from "./load-library.ts";
+export { MomentFeed } from "./moment-feed.ts";
+export * from "./observation.ts";
+export { Observer } from "./observer.ts";
+export { readEffects } from "./read-effects.ts";
+export * from "./run-chaos.ts";
