@@ -17,14 +17,11 @@ import type { Rates } from "@murakkab/core";
 import {
   type Cancel,
   canonicalJson,
-  isRuntimeError,
   NotFoundError,
   type Random,
   sha256Hex,
   TerminalError,
-  toWireError,
   UnavailableError,
-  type WireError,
 } from "@murakkab/kit";
 import { isTerminalState, type JobReply, type JobStatus, type Receipt } from "@murakkab/model";
 import {
@@ -560,10 +557,4 @@ function unreadableRecord(jobId: string, nowWallMs: number): JobRecord {
     inputGaps: [],
     holders: {},
   };
-}
-
-export function toFailure(error: unknown): WireError {
-  return isRuntimeError(error)
-    ? toWireError(error)
-    : { code: "INTERNAL", message: String(error), retryable: false };
 }

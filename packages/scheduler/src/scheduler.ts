@@ -762,6 +762,7 @@ export class Scheduler {
 
   /** Ends at once, as a killed process would, but for its connection. */
   halt(): void {
+    this.leadership.halt();
     this.closeDirectory();
     this.cancelLearn();
     for (const cancel of this.timers.splice(0)) cancel();
