@@ -182,10 +182,10 @@ export class JobRun {
     return { first: this.firstSequence, last: this.storedSequence };
   }
 
-  /** Its entries were written again at `sequence`: what lies before is no longer needed. */
-  moved(sequence: number): void {
-    this.firstSequence = sequence;
-    this.storedSequence = sequence;
+  /** Its entries were written again there: what lies before is no longer needed. */
+  moved({ first, last }: { readonly first: number; readonly last: number }): void {
+    this.firstSequence = first;
+    this.storedSequence = last;
   }
 
   /** Journals `accepted`; resolves once that is stored. Errors: FencedError. */

@@ -212,7 +212,7 @@ export class JobService {
         if (range === null || range.first === 0 || owned.isClosing) continue;
         if (settledSequence - range.first < CARRY_DISTANCE) continue;
         owned.journal.append([carried(run.jobId, run.past)]).then(
-          (sequence) => run.moved(sequence),
+          (sequence) => run.moved({ first: sequence, last: sequence }),
           () => undefined, // fenced: the new owner has it
         );
       }

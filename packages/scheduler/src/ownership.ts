@@ -527,7 +527,7 @@ export class Ownership {
           void this.takeShare(false);
         },
         onStoreLost: (lastSequence) => owned.rewrite(lastSequence),
-        onRewritten: (sequence) => owned.rewritten(sequence),
+        onRewritten: (range) => owned.rewritten(range),
       },
     );
     this.owned.set(partition, owned);
