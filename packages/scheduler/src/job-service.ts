@@ -17,6 +17,7 @@ import type { Rates } from "@murakkab/core";
 import {
   type Cancel,
   canonicalJson,
+  delay,
   isRuntimeError,
   NotFoundError,
   type Random,
@@ -33,6 +34,7 @@ import {
   type JobRecord,
   type JournaledEvent,
   partitionOf,
+  SCHEDULER_LOST_AFTER_MS,
   type SubmitRequest,
   subjects,
   withPartition,
@@ -68,6 +70,13 @@ const FINISHED_KEPT_COUNT = 1_000;
 const EVENTS_ANSWER_BYTES = 512 * 1024;
 /** A job whose first entry lies further behind is written again, so that marks can move on. */
 const CARRY_DISTANCE = 8_192;
+
+/**
+ * A key whose job is not journaled after this time belongs to a submission that died: by then its
+ * scheduler is known to be lost, and its partition is fenced. ms.
+ */
+const CLAIM_WAIT_MS = 2 * SCHEDULER_LOST_AFTER_MS;
+const CLAIM_PAUSE_MS = 50;
 
 /** A job that is not durable: it lives and ends with this process. */
 const VOLATILE_SINK: EntrySink = { append: () => Promise.resolve(0) };
@@ -274,26 +283,50 @@ export class JobService {
   }
 
   private async accept(request: SubmitRequest, jobId: string): Promise<JobReply> {
-    const { intake, index } = this.parts;
-    const prepared = await intake.prepare(request, jobId);
+    const prepared = await this.parts.intake.prepare(request, jobId);
     const key = idempotencyHash(request);
-    if (key !== null) {
+    const earlier = key === null ? null : await this.claim(key, jobId);
+    if (earlier === null) return this.start(prepared);
+    this.parts.admission.leave(request.tenant ?? DEFAULT_TENANT);
+    return earlier;
+  }
+
+  /** V5. Null: the key stands for this job now. */
+  private async claim(key: string, jobId: string): Promise<JobReply | null> {
+    const { index, clock } = this.parts;
+    for (;;) {
       const claimed = await index.claimKey(key, jobId);
-      if (claimed !== jobId) {
-        const { plan } = await this.getAnywhere(claimed);
-        if (plan !== null) {
-          this.parts.admission.leave(request.tenant ?? DEFAULT_TENANT);
+      if (claimed === jobId) return null;
+      const endMs = clock.monotonicMs() + CLAIM_WAIT_MS;
+      for (;;) {
+        const plan = await this.findPlan(claimed);
+        if (plan !== null)
           return acceptedReply(claimed, plan, [`job ${claimed} was accepted before`]);
-        }
-        // The key was claimed by a submission that died before it was journaled: this one takes over.
-        await index.setKey(key, jobId);
+        if (clock.monotonicMs() >= endMs) break;
+        await delay(clock, CLAIM_PAUSE_MS);
       }
+      // Claimed by a submission that died before it was journaled: this one takes over.
+      if (await index.moveKey(key, { from: claimed, to: jobId })) return null;
     }
-    return this.start(prepared);
+  }
+
+  /** Of an accepted job, wherever it is; null when there is none (yet). */
+  private async findPlan(jobId: string): Promise<JobStatus["plan"]> {
+    const own = this.runs.get(jobId)?.status ?? this.finished.get(jobId);
+    if (own !== undefined) return own.plan;
+    try {
+      const indexed = await this.readIndexed(jobId);
+      if (indexed?.record) return indexed.record.status.plan;
+      return (await this.getAnywhere(jobId)).plan ?? null; // a receipt has none: it is indexed soon
+    } catch (error) {
+      const code = isRuntimeError(error) ? error.code : "";
+      if (code === "NOT_FOUND" || code === "EXPIRED") return null;
+      throw error;
+    }
   }
 
   /** Where a job of any partition can be asked for; set by the router. */
-  getAnywhere: (jobId: string) => Promise<{ readonly plan: JobStatus["plan"] }> = (jobId) =>
+  getAnywhere: (jobId: string) => Promise<{ readonly plan?: JobStatus["plan"] }> = (jobId) =>
     this.get(jobId);
 
   private async start({ record, plan, notes }: PreparedJob): Promise<JobReply> {
