@@ -198,6 +198,31 @@ describe("what a client asks for across a takeover", () => {
     },
   );
 
+  // A forwarded question waited for the dead owner's answer until its own time was over.
+  test("long waits that the survivor took are answered at the jobs' ends", async () => {
+    const play = new JobPlay("long-wait", { slowMs: 4_000 });
+    await play.fleet.start();
+    await play.fleet.run(async () => {
+      const { clock } = play.fleet;
+      const ids = Array.from({ length: 16 }, (_, index) => jobIdOf(index));
+      await Promise.all(
+        ids.map((jobId) => play.submit({ jobId, workflow: "long", description: jobId })),
+      );
+      let answeredCount = 0;
+      for (const jobId of ids) {
+        void play
+          .ask(`mk.v1.job.wait.${jobId}`, { timeoutMs: 60_000 }, 61_000)
+          .then(() => (answeredCount += 1));
+      }
+      await delay(clock, 500);
+      killAt(play, 1, "scheduler-2");
+      for (const jobId of ids) await play.check(await play.end(jobId));
+      await delay(clock, 100);
+      // Every second one was the dead one's to answer.
+      expect(answeredCount).toBe(ids.length / 2);
+    }, 60_000);
+  });
+
   test.each(seeds("same"))(
     "%s: one key and one id at both schedulers while one dies",
     async (seed) => {

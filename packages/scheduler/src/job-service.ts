@@ -89,6 +89,8 @@ export class JobService {
   private readonly runs = new Map<string, JobRun>();
   private readonly finished = new Map<string, JobStatus>();
   private readonly waiters = new Map<string, Set<(status: JobStatus) => void>>();
+  /** Counted by admission. */
+  private readonly counted = new Set<JobRun>();
   /** Taken over, and not resumed before the fleet is known. */
   private readonly resuming = new Set<JobRun>();
   /** Same id or key submitted twice at the same moment: the second waits for the first. */
@@ -195,8 +197,7 @@ export class JobService {
     for (const [jobId, run] of owned.runs) {
       if (this.runs.get(jobId) === run) this.runs.delete(jobId);
       this.resuming.delete(run);
-      const { tenant, durable } = run.past.record.submission;
-      if (durable === false) {
+      if (run.past.record.submission.durable === false) {
         run.fail({
           code: "OWNER_CHANGED",
           message: "the job is not durable, and its scheduler gave its partition away",
@@ -205,11 +206,17 @@ export class JobService {
         continue;
       }
       run.detach();
-      this.parts.admission.leave(tenant);
+      this.uncount(run);
       // Whoever waits asks again, and is sent to the new owner.
       this.tellWaiters(jobId, run.status);
     }
     owned.runs.clear();
+  }
+
+  /** Once per run, whether it ended, failed to be accepted or went elsewhere. */
+  private uncount(run: JobRun): void {
+    if (!this.counted.delete(run)) return;
+    this.parts.admission.leave(run.past.record.submission.tenant);
   }
 
   /** Jobs that began long ago are written again, so that little must be read at a takeover. */
@@ -254,14 +261,21 @@ export class JobService {
     const earlier = await this.findEarlier(request);
     if (earlier !== null) return earlier; // V5
     const tenant = request.tenant ?? DEFAULT_TENANT;
-    this.parts.admission.check(tenant);
+    const { admission } = this.parts;
+    admission.check(tenant);
     const jobId = request.jobId ?? this.newJobId();
-    this.parts.admission.enter(tenant);
+    admission.enter(tenant);
+    let run: JobRun | null = null;
     try {
-      return await this.accept(request, jobId);
-    } catch (error) {
-      this.parts.admission.leave(tenant);
-      throw error;
+      const prepared = await this.parts.intake.prepare(request, jobId);
+      const key = idempotencyHash(request);
+      const claimed = key === null ? null : await this.claim(key, jobId);
+      if (claimed !== null) return claimed;
+      run = this.makeRun(this.ownedOf(jobId), prepared.record, { past: [], firstSequence: null });
+      return await this.start(run, prepared);
+    } finally {
+      // From here on it is counted with its run.
+      if (run === null) admission.leave(tenant);
     }
   }
 
@@ -276,19 +290,14 @@ export class JobService {
     if (jobId === undefined) return null;
     const running = this.runs.get(jobId)?.past.record;
     const indexed = running === undefined ? await this.readIndexed(jobId) : null;
-    const known = running ?? indexed?.record;
-    if (known === undefined || known === null) return null;
-    checkSame(known, request);
-    return repeatReply(known);
-  }
-
-  private async accept(request: SubmitRequest, jobId: string): Promise<JobReply> {
-    const prepared = await this.parts.intake.prepare(request, jobId);
-    const key = idempotencyHash(request);
-    const earlier = key === null ? null : await this.claim(key, jobId);
-    if (earlier === null) return this.start(prepared);
-    this.parts.admission.leave(request.tenant ?? DEFAULT_TENANT);
-    return earlier;
+    const known = running ?? indexed?.record ?? null;
+    if (known !== null) {
+      checkSame(known, request);
+      return repeatReply(known.submission.jobId, known.status);
+    }
+    // Not durable, or not in the index yet.
+    const ended = this.finished.get(jobId);
+    return ended === undefined ? null : repeatReply(jobId, ended);
   }
 
   /** V5. Null: the key stands for this job now. */
@@ -329,21 +338,26 @@ export class JobService {
   getAnywhere: (jobId: string) => Promise<{ readonly plan?: JobStatus["plan"] }> = (jobId) =>
     this.get(jobId);
 
-  private async start({ record, plan, notes }: PreparedJob): Promise<JobReply> {
-    const { jobId } = record.submission;
-    const owned = this.ownedOf(jobId);
-    const run = this.makeRun(owned, record, { past: [], firstSequence: null });
+  private async start(run: JobRun, { plan, notes }: PreparedJob): Promise<JobReply> {
+    const { jobId } = run;
     const stored = run.accept();
     run.begin();
     try {
       await stored; // V4
     } catch (error) {
       run.detach();
-      owned.runs.delete(jobId);
-      if (this.runs.get(jobId) === run) this.runs.delete(jobId);
+      this.forget(run);
       throw error;
     }
     return acceptedReply(jobId, plan, notes);
+  }
+
+  private forget(run: JobRun): void {
+    const { jobId } = run;
+    const owned = this.ownership.get(partitionOf(jobId, this.settings.partitionCount));
+    if (owned?.runs.get(jobId) === run) owned.runs.delete(jobId);
+    if (this.runs.get(jobId) === run) this.runs.delete(jobId);
+    this.uncount(run);
   }
 
   private ownedOf(jobId: string): OwnedPartition {
@@ -374,6 +388,7 @@ export class JobService {
       onTerminal: (ended) => this.onTerminal(owned, ended),
     });
     if (from.past.length > 0) this.parts.admission.enter(tenant);
+    this.counted.add(run);
     this.runs.set(jobId, run);
     owned.runs.set(jobId, run);
     return run;
@@ -381,11 +396,11 @@ export class JobService {
 
   private async onTerminal(owned: OwnedPartition, run: JobRun): Promise<void> {
     const { jobId, status, range, past } = run;
-    const { durable, tenant } = past.record.submission;
+    const { durable } = past.record.submission;
     this.keepFinished(status);
     owned.runs.delete(jobId);
     if (this.runs.get(jobId) === run) this.runs.delete(jobId);
-    this.parts.admission.leave(tenant);
+    this.uncount(run);
     this.tellWaiters(jobId, status);
     if (durable === false || range === null) return;
     this.ownership.sawSequence(range.last);
@@ -433,7 +448,8 @@ export class JobService {
   /** The terminal state, or the present one after `timeoutMs` or when the job moves elsewhere. */
   async wait(jobId: string, timeoutMs: number): Promise<JobStatus> {
     const status = await this.get(jobId);
-    if (isTerminalState(status.state)) return status;
+    // It may have ended since: then nobody would tell.
+    if (!this.runs.has(jobId)) return isTerminalState(status.state) ? status : this.get(jobId);
     return new Promise((resolve) => {
       let cancelTimer: Cancel = () => undefined;
       const tell = (terminal: JobStatus): void => {
@@ -444,7 +460,7 @@ export class JobService {
       this.waiters.set(jobId, waiters.add(tell));
       cancelTimer = this.parts.clock.after(timeoutMs, () => {
         waiters.delete(tell);
-        resolve(this.runs.get(jobId)?.status ?? status);
+        resolve(this.runs.get(jobId)?.status ?? this.finished.get(jobId) ?? status);
       });
     });
   }
@@ -454,7 +470,11 @@ export class JobService {
     if (run === undefined) return this.get(jobId);
     run.cancel(reason);
     await run.settled();
-    return this.get(jobId);
+    // Not stored, because another scheduler owns the job now: it is to be asked.
+    if (!isTerminalState(run.status.state)) {
+      throw new FencedError(partitionOf(jobId, this.settings.partitionCount));
+    }
+    return run.status;
   }
 
   /** Events after `number`, oldest first, as many as fit into one answer. */
@@ -531,7 +551,7 @@ function acceptedReply(
   return { jobId, decision: "accepted", plan, ...(notes.length === 0 ? {} : { notes }) };
 }
 
-function repeatReply({ submission: { jobId }, status: { plan } }: JobRecord): JobReply {
+function repeatReply(jobId: string, { plan }: JobStatus): JobReply {
   if (plan === null) throw new NotFoundError(`job ${jobId} has no plan`);
   return acceptedReply(jobId, plan, [`job ${jobId} was accepted before`]);
 }
