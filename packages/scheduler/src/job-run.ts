@@ -138,7 +138,7 @@ export class JobRun {
     this.journaled = [...past];
     this.storedCount = past.length;
     this.firstSequence = settings.firstSequence;
-    this.currentStatus = record.status;
+    this.currentStatus = past.length > 1 ? { ...record.status, state: "running" } : record.status;
     for (const [artifact, nodes] of Object.entries(record.holders)) {
       for (const node of nodes) this.hold(artifact, node);
     }
@@ -178,16 +178,16 @@ export class JobRun {
     return this.journaled.slice(0, this.storedCount);
   }
 
-  /** Range of the journal that holds it; null before anything is stored. */
+  /** Range of the journal that holds it; null before anything is stored, or when nothing ever is. */
   get range(): { readonly first: number; readonly last: number } | null {
-    if (this.firstSequence === null) return null;
+    if (this.firstSequence === null || this.isQuiet) return null;
     return { first: this.firstSequence, last: this.storedSequence };
   }
 
-  /** Its entries were written again at `sequence`: what lies before is no longer needed. */
-  moved(sequence: number): void {
-    this.firstSequence = sequence;
-    this.storedSequence = sequence;
+  /** Its entries were written again there: what lies before is no longer needed. */
+  moved({ first, last }: { readonly first: number; readonly last: number }): void {
+    this.firstSequence = first;
+    this.storedSequence = last;
   }
 
   /** Journals `accepted`; resolves once that is stored. Errors: FencedError. */

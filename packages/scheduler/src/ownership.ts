@@ -25,7 +25,6 @@ import {
   serve,
 } from "@murakkab/bus";
 import {
-  AbortSource,
   backoffMs,
   type Cancel,
   type Clock,
@@ -87,8 +86,6 @@ export interface Member {
   owned: ReadonlySet<number>;
   heardAtMs: number;
   isProbing: boolean;
-  /** Aborted when the member is lost: nobody waits for its answers any more. */
-  readonly loss: AbortSource;
 }
 
 /** Partitions read one by one; more are read in one go over the whole stream. */
@@ -222,11 +219,9 @@ export class Ownership {
 
   /** The member that says that it owns the partition. */
   ownerOf(partition: number): string | null {
-    return this.memberOwning(partition)?.scheduler ?? null;
-  }
-
-  memberOwning(partition: number): Member | null {
-    for (const member of this.members.values()) if (member.owned.has(partition)) return member;
+    for (const member of this.members.values()) {
+      if (member.owned.has(partition)) return member.scheduler;
+    }
     return null;
   }
 
@@ -335,8 +330,7 @@ export class Ownership {
     const heardAtMs = this.parts.clock.monotonicMs();
     if (known === undefined) {
       const { scheduler } = beat;
-      const loss = new AbortSource();
-      this.members.set(scheduler, { scheduler, beat, owned, heardAtMs, isProbing: false, loss });
+      this.members.set(scheduler, { scheduler, beat, owned, heardAtMs, isProbing: false });
       this.parts.log.info({ event: "scheduler.joined", scheduler }, "another scheduler is there");
       this.checkConfig(beat);
       this.settings.onMembersChanged();
@@ -391,7 +385,6 @@ export class Ownership {
     if (this.members.get(member.scheduler) !== member) return;
     this.members.delete(member.scheduler);
     const { scheduler } = member;
-    member.loss.abort(new UnavailableError(`scheduler ${scheduler} is lost`));
     this.parts.log.warn({ event: "scheduler.lost", scheduler, reason }, "a scheduler is lost");
     this.settings.onMembersChanged();
     void this.takeShare(false);
@@ -577,7 +570,7 @@ export class Ownership {
           void this.takeShare(false);
         },
         onStoreLost: (lastSequence) => owned.rewrite(lastSequence),
-        onRewritten: (sequence) => owned.rewritten(sequence),
+        onRewritten: (range) => owned.rewritten(range),
       },
     );
     this.owned.set(partition, owned);

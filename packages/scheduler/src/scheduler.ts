@@ -220,7 +220,10 @@ export class Scheduler {
           this.live?.router.close(owned);
           jobs.onDropped(owned);
         },
-        onMembersChanged: () => void this.leadership.tryNow(),
+        onMembersChanged: () => {
+          void this.leadership.tryNow();
+          this.live?.router.askAgain();
+        },
       },
     );
     jobs.useOwnership(ownership);
@@ -751,7 +754,7 @@ export class Scheduler {
   async stop(): Promise<void> {
     const { live } = this;
     this.isStopping ??= (async () => {
-      live?.router.stop();
+      await live?.router.leave();
       await this.leadership.stop();
       this.follow();
       await live?.ownership.leave();

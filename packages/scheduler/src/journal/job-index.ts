@@ -99,14 +99,20 @@ export class JobIndex {
 
   /** The job that this key stands for: the given one if the key is new. */
   async claimKey(key: string, jobId: string): Promise<string> {
-    const outcome = await this.keys.create(key, encode(jobId, "json"));
-    if (outcome.kind === "written") return jobId;
-    const entry = await this.keys.get(key);
-    return entry === null ? jobId : String(decode(entry.value, contentHeaders("json")).value);
+    for (;;) {
+      const outcome = await this.keys.create(key, encode(jobId, "json"));
+      if (outcome.kind === "written") return jobId;
+      const entry = await this.keys.get(key);
+      if (entry !== null) return readKey(entry.value); // else it aged out just now
+    }
   }
 
-  async setKey(key: string, jobId: string): Promise<void> {
-    await this.keys.put(key, encode(jobId, "json"));
+  /** False: the key does not stand for `from` any more. */
+  async moveKey(key: string, { from, to }: { from: string; to: string }): Promise<boolean> {
+    const entry = await this.keys.get(key);
+    if (entry === null || readKey(entry.value) !== from) return false;
+    const outcome = await this.keys.update(key, encode(to, "json"), entry.revision);
+    return outcome.kind === "written";
   }
 
   /** X2 is the caller's to keep. */
@@ -143,6 +149,10 @@ export class JobIndex {
       }
     }
   }
+}
+
+function readKey(data: Uint8Array): string {
+  return String(decode(data, contentHeaders("json")).value);
 }
 
 function readJob(data: Uint8Array): IndexedJob {

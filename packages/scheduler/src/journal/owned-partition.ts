@@ -71,14 +71,14 @@ export class OwnedPartition {
     ];
   }
 
-  rewritten(sequence: number): void {
+  rewritten(range: { readonly first: number; readonly last: number }): void {
     const { kept, runs } = this.beingRewritten ?? { kept: [], runs: [] };
     this.beingRewritten = null;
     for (const job of kept) {
-      job.indexed = { ...job.indexed, first: sequence, last: sequence };
+      job.indexed = { ...job.indexed, ...range };
       this.reindex(job.indexed);
     }
-    for (const run of runs) run.moved(sequence);
+    for (const run of runs) run.moved(range);
   }
 }
 
