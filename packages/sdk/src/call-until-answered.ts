@@ -16,7 +16,13 @@
 import type { Messaging, Schema } from "@murakkab/bus";
 import { call } from "@murakkab/bus";
 import type { RuntimeError } from "@murakkab/kit";
-import { isRuntimeError, NoRespondersError, TimeoutError, UnavailableError } from "@murakkab/kit";
+import {
+  AbortSource,
+  isRuntimeError,
+  NoRespondersError,
+  TimeoutError,
+  UnavailableError,
+} from "@murakkab/kit";
 
 export interface RepeatPolicy {
   /** Silence before each repeat, ms; the last one counts for all further repeats. */
@@ -88,7 +94,7 @@ class RepeatedCall<T> {
   readonly #messaging: Messaging;
   readonly #request: RepeatedRequest<T>;
   readonly #options: Settling<T>;
-  readonly #abort = new AbortController();
+  readonly #abort = new AbortSource();
   readonly #startedAtMs = performance.now();
   #sentCount = 0;
   #openCount = 0;
@@ -191,6 +197,6 @@ class RepeatedCall<T> {
   #end(): void {
     clearTimeout(this.#timer);
     this.#stopListening();
-    this.#abort.abort();
+    this.#abort.abort("answered");
   }
 }
