@@ -25,6 +25,7 @@ import { toSubmitRequest } from "./job-request.ts";
 import { PushQueue } from "./push-queue.ts";
 import { jobStatusIn, listIn } from "./read-answer.ts";
 import { resolveInputs } from "./resolve-inputs.ts";
+import { listenForSchedulers, type SchedulersView } from "./schedulers.ts";
 import { type SubmitReply, submitUntilAnswered } from "./submit-until-answered.ts";
 import type { ByteStream, UploadOptions } from "./upload.ts";
 import { uploadFile, uploadStream } from "./upload.ts";
@@ -135,6 +136,11 @@ export class Client {
   /** Events of a job after number `after`, in order, until the terminal one. */
   events(jobId: string, after = 0): AsyncIterable<JobEvent> {
     return new JobEventFeed(this.#bus.messaging, jobId).read(after);
+  }
+
+  /** Who shares the jobs, and who leads. Listens for a third of a second. */
+  async schedulers(): Promise<SchedulersView> {
+    return this.#explain(listenForSchedulers(this.#bus.messaging), subjects.schedulerPing);
   }
 
   async nodes(): Promise<NodeView[]> {
