@@ -35,6 +35,8 @@ export interface LeadershipSettings {
   readonly scheduler: string;
   /** About 1.5 s on a single server; above the election time of a cluster's streams, ms. */
   readonly leaseMs: number;
+  /** Whether "nobody is there" means that a process has ended. */
+  readonly mayTrustSilence: () => boolean;
   readonly onGained: (generation: number) => void;
   readonly onLost: (reason: string) => void;
 }
@@ -139,7 +141,8 @@ export class Leadership {
       await call(this.parts.bus.messaging, request, { timeoutMs: PROBE_TIMEOUT_MS });
       return false;
     } catch (error) {
-      return isRuntimeError(error) && error.code === "NO_RESPONDERS";
+      const isSilent = isRuntimeError(error) && error.code === "NO_RESPONDERS";
+      return isSilent && this.settings.mayTrustSilence();
     }
   }
 

@@ -99,7 +99,12 @@ const HELLO_WAIT_MS = 250;
 /** How long a member that leaves waits for the others to take its partitions, ms. */
 const LEAVE_WAIT_MS = 2_500;
 const TAKE_BACKOFF = { baseMs: 50, maxMs: 1_000 };
-const MARK_INTERVAL_MS = 2_000;
+const MARK_INTERVAL_MS = 1_000;
+/** Idle partitions that are fenced at a time, and the pause before the next ones, ms. */
+const FENCE_AT_ONCE = 16;
+const FENCE_PAUSE_MS = 20;
+/** After the bus came back "nobody is there" may mean "not yet", ms. */
+const REJOIN_MS = 3_000;
 const GENERATION_KEY = "partitions";
 
 export class Ownership {
@@ -120,6 +125,8 @@ export class Ownership {
   private isConnected = true;
   /** W5. */
   private isSuspect = false;
+  private isFencingIdle = false;
+  private connectedAtMs = Number.NEGATIVE_INFINITY;
   private lastTickMs = 0;
   private hotCount = 0;
 
@@ -279,7 +286,14 @@ export class Ownership {
     if (isConnected === this.isConnected) return;
     this.isConnected = isConnected;
     this.isSuspect = true;
-    if (isConnected) this.doubt("the bus was away");
+    if (!isConnected) return;
+    this.connectedAtMs = this.parts.clock.monotonicMs();
+    this.doubt("the bus was away");
+  }
+
+  /** False while others may still be on their way back to the bus. */
+  get mayTrustSilence(): boolean {
+    return this.isConnected && this.parts.clock.monotonicMs() - this.connectedAtMs >= REJOIN_MS;
   }
 
   /** W5. */
@@ -367,9 +381,8 @@ export class Ownership {
       const request = { subject: subjects.schedulerProbe(member.scheduler), value: {} };
       await call(this.parts.bus.messaging, request, { timeoutMs: PROBE_TIMEOUT_MS });
     } catch (error) {
-      if (isRuntimeError(error) && error.code === "NO_RESPONDERS") {
-        this.lose(member, "its process has ended");
-      }
+      const isGone = isRuntimeError(error) && error.code === "NO_RESPONDERS";
+      if (isGone && this.mayTrustSilence) this.lose(member, "its process has ended");
     } finally {
       member.isProbing = false;
     }
@@ -420,7 +433,8 @@ export class Ownership {
         this.failureCount = 0;
       } while (this.isWantedAgain && !this.isStopped);
     } catch (error) {
-      if (isStart) throw error;
+      // Trouble of the moment, such as a former owner that still writes, is no reason not to start.
+      if (isStart && !(isRuntimeError(error) && error.isRetryable)) throw error;
       this.failureCount += 1;
       this.parts.log.warn({ event: "partitions.not-taken", err: error }, "partitions not taken");
       const pauseMs = backoffMs(this.failureCount, TAKE_BACKOFF, this.parts.random);
@@ -467,7 +481,7 @@ export class Ownership {
         member.owned = new Set([...member.owned].filter((it) => !given.has(it)));
       return reply.partitions;
     } catch (error) {
-      if (isRuntimeError(error) && error.code === "NO_RESPONDERS") {
+      if (isRuntimeError(error) && error.code === "NO_RESPONDERS" && this.mayTrustSilence) {
         const member = this.members.get(owner);
         if (member !== undefined) this.lose(member, "its process has ended");
         return partitions;
@@ -525,10 +539,15 @@ export class Ownership {
     this.generation = generation;
     this.sawSequence(readUpTo);
     let jobCount = 0;
-    for (const [partition, found] of folded) {
-      jobCount += found.jobs.size;
-      await this.open(partition, found, { generation, readUpTo });
-    }
+    const opened = await Promise.allSettled(
+      [...folded].map(([partition, found]) => {
+        jobCount += found.jobs.size;
+        return this.open(partition, found, { generation, readUpTo });
+      }),
+    );
+    const failed = opened.find((it) => it.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    void this.fenceIdle();
     this.beat(false);
     this.parts.log.info(
       {
@@ -540,6 +559,26 @@ export class Ownership {
       },
       "partitions taken",
     );
+  }
+
+  /**
+   * Writes into the partitions that have no work yet: only then their marks can move with the
+   * stream, and the next takeover need not read from where this one began.
+   */
+  private async fenceIdle(): Promise<void> {
+    if (this.isFencingIdle) return;
+    this.isFencingIdle = true;
+    try {
+      for (;;) {
+        const idle = this.all().filter((it) => !it.isClosing && !it.journal.isFencing);
+        if (idle.length === 0 || this.isStopped) return;
+        const some = idle.slice(0, FENCE_AT_ONCE);
+        await Promise.allSettled(some.map((it) => it.journal.append([])));
+        await delay(this.parts.clock, FENCE_PAUSE_MS);
+      }
+    } finally {
+      this.isFencingIdle = false;
+    }
   }
 
   private async open(

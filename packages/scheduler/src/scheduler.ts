@@ -148,6 +148,7 @@ export class Scheduler {
     this.leadership = new Leadership(components, {
       scheduler: settings.id,
       leaseMs: settings.leaseMs,
+      mayTrustSilence: () => this.live?.ownership.mayTrustSilence ?? true,
       onGained: (generation) => this.lead(generation),
       onLost: () => this.follow(),
     });
@@ -444,7 +445,10 @@ export class Scheduler {
         publishValue(this.parts.bus.messaging, subjects.nodeReregister(node), {});
       } else void this.learnFleet();
     });
-    this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => this.fleet.sampled(sample));
+    this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => {
+      const found = this.fleet.sampled(sample, (id) => this.executorOf(id));
+      if (found > 0) this.dispatcher.pump();
+    });
     this.listen(
       subjects.allNodesLeft,
       z.object({ node: z.string(), incarnation: z.string() }),
@@ -464,7 +468,7 @@ export class Scheduler {
       this.dispatcher.pump();
     });
     this.listen(subjects.allInstancesExited, instanceExitedSchema, (exited) => {
-      this.fleet.removeInstance(exited.instance);
+      this.fleet.exited(exited.instance);
       // Also one that is not known here: a job that was taken over may have asked it.
       this.dispatcher.onInstanceLost(exited, exited.reason);
     });
@@ -571,6 +575,7 @@ export class Scheduler {
   private async checkNode(name: string): Promise<void> {
     const node = this.fleet.node(name);
     if (node === undefined || this.probing.has(name)) return;
+    if (this.live?.ownership.mayTrustSilence === false) return; // it may be on its way back
     this.probing.add(name);
     try {
       const { incarnation } = node.registration;
