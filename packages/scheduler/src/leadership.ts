@@ -67,8 +67,9 @@ export class Leadership {
   async start(): Promise<void> {
     const { state } = this.parts.bus;
     const { leaseMs } = this.settings;
-    this.leases = await state.openKeyValue("MK_LEASES", { ttlMs: leaseMs });
-    this.generations = await state.openKeyValue("MK_GENERATIONS");
+    const onMissing = "recreate"; // the lease is free then; agents know the last generation (L2)
+    this.leases = await state.openKeyValue("MK_LEASES", { ttlMs: leaseMs, onMissing });
+    this.generations = await state.openKeyValue("MK_GENERATIONS", { onMissing });
     await this.tryNow();
     this.cancelTimer = every(this.parts.clock, leaseMs / TRIES_PER_LEASE, () => void this.tryNow());
   }
@@ -90,7 +91,7 @@ export class Leadership {
       { event: "leader.generation-raised", from: this.currentGeneration, to: next, seen },
       "agents obeyed a later leader than the store remembers",
     );
-    this.currentGeneration = next;
+    this.currentGeneration = Math.max(this.currentGeneration, next);
   }
 
   /** Also called when a member is lost: its lease may be free. */
@@ -198,7 +199,8 @@ export class Leadership {
     if (this.currentGeneration === 0) return;
     this.currentGeneration = 0;
     try {
-      await this.leases.delete(LEASE_KEY);
+      // Only the lease that was ours: another one may lead by now.
+      await this.leases.delete(LEASE_KEY, { expectedRevision: this.revision });
     } catch (error) {
       this.parts.log.debug({ event: "lease.not-released", err: error }, "lease left to run out");
     }

@@ -110,6 +110,9 @@ export class Ownership {
   private generations!: KeyValue;
   private generation = 0;
   private settledSequence = 0;
+  /** Of the journal that sequences are of. */
+  private incarnation = "";
+  private isChecking = false;
   private isReconciling = false;
   private isWantedAgain = false;
   private failureCount = 0;
@@ -125,7 +128,7 @@ export class Ownership {
   /** Resolves once this process owns its share. Errors: `UNSUPPORTED_VERSION`. */
   async start(): Promise<void> {
     const { bus, clock } = this.parts;
-    this.generations = await bus.state.openKeyValue("MK_GENERATIONS");
+    this.generations = await bus.state.openKeyValue("MK_GENERATIONS", { onMissing: "recreate" });
     this.listen();
     await bus.messaging.flush();
     if (await this.isAnyoneThere()) {
@@ -309,11 +312,17 @@ export class Ownership {
     );
   }
 
-  /** We were away for long, and somebody else took what we thought was ours. */
+  /**
+   * Both think that they own it. The journal decides: a beat's generation is the last one of its
+   * sender, and not the one under which it took this partition.
+   */
   private yieldTo(beat: SchedulerBeat, owned: ReadonlySet<number>): void {
     for (const partition of owned) {
       const mine = this.owned.get(partition);
-      if (mine !== undefined && mine.journal.generation < beat.generation) this.drop(mine);
+      if (mine === undefined || mine.isClosing || mine.journal.generation >= beat.generation)
+        continue;
+      // Fenced: it is dropped by that.
+      mine.journal.recheck().catch(() => undefined);
     }
   }
 
@@ -377,7 +386,8 @@ export class Ownership {
         this.failureCount = 0;
       } while (this.isWantedAgain && !this.isStopped);
     } catch (error) {
-      if (isStart) throw error;
+      // Contested or not reached: tried again below, and answered for until then by others.
+      if (isStart && !(isRuntimeError(error) && error.isRetryable)) throw error;
       this.failureCount += 1;
       this.parts.log.warn({ event: "partitions.not-taken", err: error }, "partitions not taken");
       const pauseMs = backoffMs(this.failureCount, TAKE_BACKOFF, this.parts.random);
@@ -473,8 +483,9 @@ export class Ownership {
   private async take(partitions: readonly number[]): Promise<void> {
     const startedAtMs = this.parts.clock.monotonicMs();
     const { journal, index } = this.parts;
-    const { lastSequence: readUpTo } = await journal.info();
-    const marks = await index.readMarks();
+    const { lastSequence: readUpTo, incarnation } = await journal.info();
+    this.incarnation ||= incarnation;
+    const marks = await index.readMarks(incarnation);
     const folded = await this.read(partitions, marks, readUpTo);
     const seen = Math.max(...[...folded.values()].map((it) => it.generation));
     const told = Math.max(0, ...[...this.members.values()].map((it) => it.beat.generation));
@@ -486,6 +497,7 @@ export class Ownership {
       jobCount += found.jobs.size;
       await this.open(partition, found, { generation, readUpTo });
     }
+    this.fence(partitions);
     this.beat(false);
     this.parts.log.info(
       {
@@ -497,6 +509,20 @@ export class Ownership {
       },
       "partitions taken",
     );
+  }
+
+  /**
+   * A former owner that was away, and not dead, could still accept a job behind what was read: its
+   * write fails from here on, and what it wrote before makes ours fail, so that it is read.
+   */
+  private fence(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const owned = this.owned.get(partition);
+      // Fenced itself: whoever was faster has it.
+      owned?.journal.append([]).catch((error: unknown) => {
+        this.parts.log.debug({ event: "partition.not-fenced", partition, err: error }, "not taken");
+      });
+    }
   }
 
   private async open(
@@ -526,7 +552,11 @@ export class Ownership {
           this.drop(owned);
           void this.takeShare(false);
         },
-        onStoreLost: (lastSequence) => owned.rewrite(lastSequence),
+        onStoreLost: (lastSequence) => {
+          this.settledSequence = Math.min(this.settledSequence, lastSequence);
+          void this.checkStore(true);
+          return owned.rewrite(lastSequence);
+        },
         onRewritten: (range) => owned.rewritten(range),
       },
     );
@@ -588,14 +618,43 @@ export class Ownership {
     }
   }
 
+  /**
+   * The journal is not the one that it was, or shorter: marks of any owner would point behind
+   * what is written from now on, and quiet partitions have to write again what they know.
+   */
+  async checkStore(isLossKnown = false): Promise<void> {
+    if (this.isChecking || this.isStopped) return;
+    this.isChecking = true;
+    const settledBefore = this.settledSequence; // it grows while the answer is on its way
+    try {
+      const { incarnation, lastSequence } = await this.parts.journal.info();
+      const isOther = incarnation !== this.incarnation;
+      if (!isLossKnown && !isOther && lastSequence >= settledBefore) return;
+      this.parts.log.warn(
+        { event: "journal.lost", incarnation, lastSequence, settled: settledBefore },
+        "the store lost a part of the journal: it is written again",
+      );
+      await this.parts.index.clearMarks();
+      this.incarnation = incarnation;
+      this.settledSequence = Math.min(this.settledSequence, lastSequence);
+      await Promise.allSettled([...this.owned.values()].map((owned) => owned.journal.recheck()));
+    } catch (error) {
+      this.parts.log.debug({ event: "journal.not-checked", err: error }, "journal not checked");
+    } finally {
+      this.isChecking = false;
+    }
+  }
+
   private async writeMarks(): Promise<void> {
     if (this.owned.size === 0 || this.isStopped) return;
+    await this.checkStore();
+    if (this.isChecking) return;
     const marks = new Map<number, number>();
     for (const owned of this.owned.values()) {
       marks.set(owned.partition, owned.mark(this.settledSequence));
     }
     try {
-      await this.parts.index.writeMarks(this.settings.scheduler, marks);
+      await this.parts.index.writeMarks(this.settings.scheduler, this.incarnation, marks);
     } catch (error) {
       this.parts.log.debug({ event: "marks.not-written", err: error }, "marks not written");
     }
