@@ -67,8 +67,9 @@ export class Leadership {
   async start(): Promise<void> {
     const { clock, random, bus } = this.parts;
     const { leaseMs, scheduler } = this.settings;
-    const keyValue = await bus.state.openKeyValue("MK_LEASES", { ttlMs: leaseMs });
-    this.generations = await bus.state.openKeyValue("MK_GENERATIONS");
+    const onMissing = "recreate"; // the lease is free then; agents know the last generation (L2)
+    const keyValue = await bus.state.openKeyValue("MK_LEASES", { ttlMs: leaseMs, onMissing });
+    this.generations = await bus.state.openKeyValue("MK_GENERATIONS", { onMissing });
     this.lease = new Lease(
       { keyValue, clock, random },
       { key: LEASE_KEY, holder: scheduler, ttlMs: leaseMs },
@@ -92,7 +93,7 @@ export class Leadership {
       { event: "leader.generation-raised", from: this.currentGeneration, to: next, seen },
       "agents obeyed a later leader than the store remembers",
     );
-    this.currentGeneration = next;
+    this.currentGeneration = Math.max(this.currentGeneration, next);
   }
 
   /** Also called when a member is lost: its lease may be free. */

@@ -100,9 +100,6 @@ const HELLO_WAIT_MS = 250;
 const LEAVE_WAIT_MS = 2_500;
 const TAKE_BACKOFF = { baseMs: 50, maxMs: 1_000 };
 const MARK_INTERVAL_MS = 1_000;
-/** Idle partitions that are fenced at a time, and the pause before the next ones, ms. */
-const FENCE_AT_ONCE = 16;
-const FENCE_PAUSE_MS = 20;
 /** After the bus came back "nobody is there" may mean "not yet", ms. */
 const REJOIN_MS = 3_000;
 const GENERATION_KEY = "partitions";
@@ -117,6 +114,9 @@ export class Ownership {
   private generations!: KeyValue;
   private generation = 0;
   private settledSequence = 0;
+  /** Of the journal that sequences are of. */
+  private incarnation = "";
+  private isChecking = false;
   private isReconciling = false;
   private isWantedAgain = false;
   private failureCount = 0;
@@ -125,7 +125,6 @@ export class Ownership {
   private isConnected = true;
   /** W5. */
   private isSuspect = false;
-  private isFencingIdle = false;
   private connectedAtMs = Number.NEGATIVE_INFINITY;
   private lastTickMs = 0;
   private hotCount = 0;
@@ -138,7 +137,7 @@ export class Ownership {
   /** Resolves once this process owns its share. Errors: `UNSUPPORTED_VERSION`. */
   async start(): Promise<void> {
     const { bus, clock } = this.parts;
-    this.generations = await bus.state.openKeyValue("MK_GENERATIONS");
+    this.generations = await bus.state.openKeyValue("MK_GENERATIONS", { onMissing: "recreate" });
     this.listen();
     await bus.messaging.flush();
     if (await this.isAnyoneThere()) {
@@ -365,11 +364,17 @@ export class Ownership {
     );
   }
 
-  /** We were away for long, and somebody else took what we thought was ours. */
+  /**
+   * Both think that they own it. The journal decides: a beat's generation is the last one of its
+   * sender, and not the one under which it took this partition.
+   */
   private yieldTo(beat: SchedulerBeat, owned: ReadonlySet<number>): void {
     for (const partition of owned) {
       const mine = this.owned.get(partition);
-      if (mine !== undefined && mine.journal.generation < beat.generation) this.drop(mine);
+      if (mine === undefined || mine.isClosing || mine.journal.generation >= beat.generation)
+        continue;
+      // Fenced: it is dropped by that.
+      mine.journal.recheck().catch(() => undefined);
     }
   }
 
@@ -530,8 +535,9 @@ export class Ownership {
   private async take(partitions: readonly number[]): Promise<void> {
     const startedAtMs = this.parts.clock.monotonicMs();
     const { journal, index } = this.parts;
-    const { lastSequence: readUpTo } = await journal.info();
-    const marks = await index.readMarks();
+    const { lastSequence: readUpTo, incarnation } = await journal.info();
+    this.incarnation ||= incarnation;
+    const marks = await index.readMarks(incarnation);
     const folded = await this.read(partitions, marks, readUpTo);
     const seen = Math.max(...[...folded.values()].map((it) => it.generation));
     const told = Math.max(0, ...[...this.members.values()].map((it) => it.beat.generation));
@@ -547,7 +553,7 @@ export class Ownership {
     );
     const failed = opened.find((it) => it.status === "rejected");
     if (failed !== undefined) throw failed.reason;
-    void this.fenceIdle();
+    this.fence(partitions);
     this.beat(false);
     this.parts.log.info(
       {
@@ -562,22 +568,16 @@ export class Ownership {
   }
 
   /**
-   * Writes into the partitions that have no work yet: only then their marks can move with the
-   * stream, and the next takeover need not read from where this one began.
+   * A former owner that was away, and not dead, could still accept a job behind what was read: its
+   * write fails from here on, and what it wrote before makes ours fail, so that it is read.
    */
-  private async fenceIdle(): Promise<void> {
-    if (this.isFencingIdle) return;
-    this.isFencingIdle = true;
-    try {
-      for (;;) {
-        const idle = this.all().filter((it) => !it.isClosing && !it.journal.isFencing);
-        if (idle.length === 0 || this.isStopped) return;
-        const some = idle.slice(0, FENCE_AT_ONCE);
-        await Promise.allSettled(some.map((it) => it.journal.append([])));
-        await delay(this.parts.clock, FENCE_PAUSE_MS);
-      }
-    } finally {
-      this.isFencingIdle = false;
+  private fence(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const owned = this.owned.get(partition);
+      // Fenced itself: whoever was faster has it.
+      owned?.journal.append([]).catch((error: unknown) => {
+        this.parts.log.debug({ event: "partition.not-fenced", partition, err: error }, "not taken");
+      });
     }
   }
 
@@ -608,7 +608,11 @@ export class Ownership {
           this.drop(owned);
           void this.takeShare(false);
         },
-        onStoreLost: (lastSequence) => owned.rewrite(lastSequence),
+        onStoreLost: (lastSequence) => {
+          this.settledSequence = Math.min(this.settledSequence, lastSequence);
+          void this.checkStore(true);
+          return owned.rewrite(lastSequence);
+        },
         onRewritten: (range) => owned.rewritten(range),
       },
     );
@@ -670,14 +674,43 @@ export class Ownership {
     }
   }
 
+  /**
+   * The journal is not the one that it was, or shorter: marks of any owner would point behind
+   * what is written from now on, and quiet partitions have to write again what they know.
+   */
+  async checkStore(isLossKnown = false): Promise<void> {
+    if (this.isChecking || this.isStopped) return;
+    this.isChecking = true;
+    const settledBefore = this.settledSequence; // it grows while the answer is on its way
+    try {
+      const { incarnation, lastSequence } = await this.parts.journal.info();
+      const isOther = incarnation !== this.incarnation;
+      if (!isLossKnown && !isOther && lastSequence >= settledBefore) return;
+      this.parts.log.warn(
+        { event: "journal.lost", incarnation, lastSequence, settled: settledBefore },
+        "the store lost a part of the journal: it is written again",
+      );
+      await this.parts.index.clearMarks();
+      this.incarnation = incarnation;
+      this.settledSequence = Math.min(this.settledSequence, lastSequence);
+      await Promise.allSettled([...this.owned.values()].map((owned) => owned.journal.recheck()));
+    } catch (error) {
+      this.parts.log.debug({ event: "journal.not-checked", err: error }, "journal not checked");
+    } finally {
+      this.isChecking = false;
+    }
+  }
+
   private async writeMarks(): Promise<void> {
     if (this.owned.size === 0 || this.isStopped) return;
+    await this.checkStore();
+    if (this.isChecking) return;
     const marks = new Map<number, number>();
     for (const owned of this.owned.values()) {
       marks.set(owned.partition, owned.mark(this.settledSequence));
     }
     try {
-      await this.parts.index.writeMarks(this.settings.scheduler, marks);
+      await this.parts.index.writeMarks(this.settings.scheduler, this.incarnation, marks);
     } catch (error) {
       this.parts.log.debug({ event: "marks.not-written", err: error }, "marks not written");
     }

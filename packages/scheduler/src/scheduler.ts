@@ -182,9 +182,12 @@ export class Scheduler {
     const journal = await state.openLog("MK_JOURNAL", {
       subjects: [subjects.allJournals],
       maxAgeMs: retentionMs,
+      onMissing: "recreate",
+      onRecreated: () => void this.live?.ownership.checkStore(),
     });
-    this.nodeNames = await state.openKeyValue("MK_NODES", { ttlMs: retentionMs });
-    const quarantine = await state.openKeyValue("MK_QUARANTINE");
+    const onMissing = "recreate";
+    this.nodeNames = await state.openKeyValue("MK_NODES", { ttlMs: retentionMs, onMissing });
+    const quarantine = await state.openKeyValue("MK_QUARANTINE", { onMissing });
     const storeParts = { clock, random: random.stream("journal"), logger: log };
     const index = await JobIndex.open(state, storeParts, { retentionMs });
     const resolver = new InputResolver({ fleet: this.fleet, messaging });

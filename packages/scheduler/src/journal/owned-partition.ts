@@ -54,7 +54,10 @@ export class OwnedPartition {
   mark(settled: number): number {
     const { journal } = this;
     // Before our first batch a former owner may still write behind what we read.
-    let mark = (journal.isFencing ? Math.max(settled, journal.lastSequence) : journal.readUpTo) + 1;
+    const own = journal.isFencing
+      ? Math.max(settled, journal.lastSequence)
+      : Math.min(settled, journal.readUpTo);
+    let mark = own + 1;
     for (const run of this.runs.values()) mark = Math.min(mark, run.range?.first ?? mark);
     for (const first of this.unindexed.values()) mark = Math.min(mark, first);
     return mark;

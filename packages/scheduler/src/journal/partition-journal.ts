@@ -107,6 +107,7 @@ export class PartitionJournal {
   private isOwnedWritten = false;
   private isFenced = false;
   private isFlushing = false;
+  private isSuspect = false;
   private readonly idleWaiters: (() => void)[] = [];
 
   constructor(components: PartitionJournalComponents, settings: PartitionJournalSettings) {
@@ -157,6 +158,16 @@ export class PartitionJournal {
     this.flushSoon();
   }
 
+  /** The store may have lost what it acknowledged: looks, and repairs it (P4). */
+  recheck(): Promise<number> {
+    this.isSuspect = true;
+    if (this.isFenced) return Promise.reject(new FencedError(this.settings.partition));
+    return new Promise((resolve, reject) => {
+      this.pending.push({ entries: [], resolve, reject });
+      this.flushSoon();
+    });
+  }
+
   /** Resolves when nothing waits and nothing is in flight, or it is fenced. */
   idle(): Promise<void> {
     if (!this.isFlushing && this.pending.length === 0) return Promise.resolve();
@@ -194,7 +205,8 @@ export class PartitionJournal {
   private async storeGroup(group: readonly Pending[]): Promise<void> {
     try {
       const entries = group.flatMap((it) => it.entries);
-      const hasNothing = entries.length === 0 && this.isOwnedWritten;
+      const hasNothing = entries.length === 0 && this.isOwnedWritten && !this.isSuspect;
+      this.isSuspect = false; // its expected sequence shows it
       const sequence = hasNothing ? this.storedSequence : await this.store(entries);
       for (const it of group) it.resolve(sequence);
     } catch (error) {
