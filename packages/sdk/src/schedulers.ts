@@ -31,6 +31,7 @@ export interface SchedulersView {
 /** Why one beat and a half: on a busy host a beat is late; one that misses two is told as lost. */
 const LISTEN_MS = SCHEDULER_BEAT_MS * 1.5;
 const PING_TIMEOUT_MS = 2_000;
+const UNNAMED = "an unnamed scheduler";
 
 /** Errors: `NO_RESPONDERS`, `TIMEOUT` when no scheduler is heard. */
 export async function listenForSchedulers(messaging: Messaging): Promise<SchedulersView> {
@@ -71,7 +72,9 @@ async function askForLeader(
     const answer = await call<{ readonly leader?: unknown }>(messaging, request, {
       timeoutMs: PING_TIMEOUT_MS,
     });
-    return { leader: typeof answer.leader === "string" ? answer.leader : null, error: null };
+    // One of the former version is the only one, and tells no names.
+    const { leader = UNNAMED } = answer;
+    return { leader: typeof leader === "string" ? leader : null, error: null };
   } catch (error) {
     if (!isRuntimeError(error)) throw error;
     return { leader: null, error };

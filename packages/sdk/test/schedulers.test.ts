@@ -49,6 +49,18 @@ describe("schedulers", () => {
     ]);
   });
 
+  test("of the former version tell no names: the only one leads", async () => {
+    const onDefect = (error: unknown): never => {
+      throw error;
+    };
+    const subject = subjects.schedulerPing;
+    serve(bus.messaging, { subject, schema: nodeProbeSchema, what: "ping", onDefect }, () => ({
+      ok: true,
+    }));
+    const view = await (await connect({ bus })).schedulers();
+    expect(view).toEqual({ schedulers: [], leader: "an unnamed scheduler" });
+  });
+
   test("without a leader, and without anybody", async () => {
     onPing(null, [{ scheduler: "a" }]);
     const client = await connect({ bus });

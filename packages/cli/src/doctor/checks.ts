@@ -156,9 +156,10 @@ export function checkSchedulers({ schedulers, leader }: SchedulersView): Finding
     return { check, verdict: "bad", text };
   }
   const owned = schedulers.reduce((sum, { ownedPartitionCount }) => sum + ownedPartitionCount, 0);
+  // No beats: one of the former version, or this user may not hear them.
+  if (schedulers.length === 0) return { check, verdict: "good", text: `${leader} leads` };
   const text = `${schedulers.length}, ${leader} leads`;
-  // Twice owned is an instant of a hand-over; without beats (an older version) nothing is known.
-  if (schedulers.length === 0 || owned >= PARTITION_COUNT) return { check, verdict: "good", text };
+  if (owned >= PARTITION_COUNT) return { check, verdict: "good", text };
   const free = PARTITION_COUNT - owned;
   return {
     check,
