@@ -302,13 +302,16 @@ export class Ownership {
     this.isSuspect = true;
     for (const member of this.members.values()) member.heardAtMs = clock.monotonicMs();
     this.beat(true);
-    this.timers.push(
-      clock.after(HELLO_WAIT_MS, () => {
-        if (!this.isConnected || this.isStopped) return;
-        this.isSuspect = false;
-        void this.takeShare(false);
-      }),
-    );
+    this.timers.push(clock.after(HELLO_WAIT_MS, () => void this.settleDoubt()));
+  }
+
+  /** Those who took something may have left since: only the journals know for certain. */
+  private async settleDoubt(): Promise<void> {
+    const owned = [...this.owned.values()];
+    await Promise.allSettled(owned.map((it) => it.journal.recheck()));
+    if (!this.isConnected || this.isStopped) return;
+    this.isSuspect = false;
+    await this.takeShare(false);
   }
 
   private beat(isHello: boolean): void {
