@@ -123,6 +123,7 @@ export class JobRun {
   private currentStatus: JobStatus;
   private finishing: Promise<void> | null = null;
   private isDetached = false;
+  private movedAtMs: number;
   private isPinning = false;
 
   constructor(components: JobRunComponents, settings: JobRunSettings) {
@@ -135,6 +136,7 @@ export class JobRun {
     const spentMs = past.at(-1)?.event.sinceMs ?? 0;
     this.acceptedAtMs = components.clock.monotonicMs() - spentMs;
     this.deadline = deadlineAfter(components.clock, Math.max(0, deadlineMs - spentMs));
+    this.movedAtMs = components.clock.monotonicMs();
     this.journaled = [...past];
     this.storedCount = past.length;
     this.firstSequence = settings.firstSequence;
@@ -188,6 +190,12 @@ export class JobRun {
   moved({ first, last }: { readonly first: number; readonly last: number }): void {
     this.firstSequence = first;
     this.storedSequence = last;
+    this.movedAtMs = this.parts.clock.monotonicMs();
+  }
+
+  /** Time since its first entry was written where it is now, ms; of this process's time. */
+  get unmovedMs(): number {
+    return this.parts.clock.monotonicMs() - this.movedAtMs;
   }
 
   /** Journals `accepted`; resolves once that is stored. Errors: FencedError. */

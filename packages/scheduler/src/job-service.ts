@@ -68,6 +68,10 @@ const FINISHED_KEPT_COUNT = 1_000;
 const EVENTS_ANSWER_BYTES = 512 * 1024;
 /** A job whose first entry lies further behind is written again, so that marks can move on. */
 const CARRY_DISTANCE = 8_192;
+/** And was there for this long, ms. */
+const CARRY_AGE_MS = 30_000;
+/** Jobs that are written again at a time. */
+const CARRY_COUNT_MAX = 128;
 
 /**
  * A key whose job is not journaled after this time belongs to a submission that died: by then its
@@ -222,12 +226,17 @@ export class JobService {
 
   /** Jobs that began long ago are written again, so that little must be read at a takeover. */
   carryOld(): void {
+    let carriedCount = 0;
     const settledSequence = this.ownership.lastSeenSequence;
     for (const owned of this.ownership.all()) {
       for (const run of owned.runs.values()) {
         const { range } = run;
         if (range === null || range.first === 0 || owned.isClosing) continue;
         if (settledSequence - range.first < CARRY_DISTANCE) continue;
+        // A backlog passes by in seconds, and writing all of it again would only lengthen it.
+        if (run.unmovedMs < CARRY_AGE_MS) continue;
+        if (carriedCount >= CARRY_COUNT_MAX) return;
+        carriedCount += 1;
         owned.journal.append([carried(run.jobId, run.past)]).then(
           (sequence) => run.moved({ first: sequence, last: sequence }),
           () => undefined, // fenced: the new owner has it
