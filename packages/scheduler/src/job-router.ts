@@ -8,7 +8,14 @@
  *   R1. Every request is answered, with a value or with an error.
  *   R2. While a partition changes hands, requests for it wait for the new owner, within bounds.
  */
-import { type Bus, call, type MessageSubscription, type Schema, serve } from "@murakkab/bus";
+import {
+  type Bus,
+  call,
+  type MessageSubscription,
+  type Messaging,
+  type Schema,
+  serve,
+} from "@murakkab/bus";
 import {
   AbortSource,
   type Clock,
@@ -42,6 +49,8 @@ import type { Ownership } from "./ownership.ts";
 
 export interface JobRouterComponents {
   readonly bus: Bus;
+  /** Where clients' requests arrive: a flood there must not hold up what the jobs wait for. */
+  readonly intake: Messaging;
   readonly jobs: JobService;
   readonly ownership: Ownership;
   readonly admission: Admission;
@@ -132,7 +141,7 @@ export class JobRouter {
   ): void {
     this.subscriptions.push(
       serve(
-        this.parts.bus.messaging,
+        this.parts.intake,
         {
           subject,
           schema,

@@ -147,11 +147,11 @@ function readNumber(
   throw new InvalidArgumentError(`${flag} is "${text}", expected a number from ${min} to ${max}`);
 }
 
-async function connect(settings: Settings, log: Logger): Promise<Bus> {
+async function connect(settings: Settings, log: Logger, name: string): Promise<Bus> {
   const { env } = process;
   return connectNats({
     servers: settings.nats,
-    name: "murakkab-scheduler",
+    name,
     log,
     replicaCount: settings.replicaCount,
     waitForConnectMs: settings.connectTimeoutMs,
@@ -174,7 +174,9 @@ async function main(): Promise<void> {
   if (fatal[0] !== undefined) throw new InvalidArgumentError(`library: ${formatProblem(fatal[0])}`);
   const prices = loadPrices(join(CATALOGUE_DIR, PRICES_FILE));
   const { energy } = prices;
-  const bus = await connect(settings, log);
+  const bus = await connect(settings, log, "murakkab-scheduler");
+  // Messages of one connection queue up behind each other: jobs must not wait behind a flood.
+  const intake = await connect(settings, log, "murakkab-scheduler-intake");
   const random = seededRandom(randomUUID());
   const id = `scheduler-${randomUUID().slice(0, 8)}`;
   const clock = SYSTEM_CLOCK;
@@ -182,6 +184,7 @@ async function main(): Promise<void> {
   const scheduler = new Scheduler(
     {
       bus,
+      intake: intake.messaging,
       actors,
       clock,
       random,
@@ -237,7 +240,7 @@ async function main(): Promise<void> {
     `${JSON.stringify({ event: "scheduler.ready", scheduler: id, executors: library.executors.length })}\n`,
   );
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void stop(scheduler, bus, log));
+    process.once(signal, () => void stop(scheduler, [intake, bus], log));
   }
 }
 
@@ -245,10 +248,10 @@ function round(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }
 
-async function stop(scheduler: Scheduler, bus: Bus, log: Logger): Promise<void> {
+async function stop(scheduler: Scheduler, buses: readonly Bus[], log: Logger): Promise<void> {
   setTimeout(() => process.exit(1), EXIT_GRACE_MS).unref();
   await scheduler.stop();
-  await bus.close();
+  for (const bus of buses) await bus.close();
   log.info({ event: "scheduler.stopped" }, "scheduler stopped");
   process.exit(0);
 }

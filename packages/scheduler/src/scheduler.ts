@@ -13,6 +13,7 @@ import {
   type Bus,
   call,
   type KeyValue,
+  type Messaging,
   publishValue,
   type Schema,
   type Subscription,
@@ -67,6 +68,8 @@ import type { AddressProbe, ArtifactUplink, TicketIssuer } from "./ports.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
+  /** A connection of their own for clients' requests. Default: that of `bus`. */
+  readonly intake?: Messaging;
   readonly actors: ActorSystemPort;
   readonly uplink: ArtifactUplink;
   readonly tickets: TicketIssuer;
@@ -132,6 +135,7 @@ export class Scheduler {
   private readonly missing = new Set<string>();
   private readonly probing = new Set<string>();
   private isFetchingView = false;
+  private readonly fleetWaiters: (() => void)[] = [];
   private cancelLearn: Cancel = () => undefined;
   private nodeNames: KeyValue | null = null;
   private readonly leaderSubscriptions: Subscription[] = [];
@@ -232,7 +236,10 @@ export class Scheduler {
     );
     jobs.useOwnership(ownership);
     const router = new JobRouter(
-      { bus, jobs, ownership, admission, index, clock, log },
+      {
+        ...{ bus, jobs, ownership, admission, index, clock, log },
+        intake: this.parts.intake ?? messaging,
+      },
       { scheduler: id, partitionCount },
     );
     this.live = { jobs, ownership, router };
@@ -240,6 +247,7 @@ export class Scheduler {
     await ownership.start();
     await this.leadership.start();
     await this.learnFleet();
+    await this.untilFleetKnown();
     router.start();
     this.serveViews(jobs, resolver);
     this.startTimers();
@@ -248,6 +256,18 @@ export class Scheduler {
       .catch((error: unknown) =>
         log.warn({ event: "bus.flush-failed", err: error }, "flush failed"),
       );
+  }
+
+  /** Without the fleet a submission would be refused for want of nodes that are there. */
+  private untilFleetKnown(): Promise<void> {
+    if (this.isFleetKnown) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.parts.clock.after(NODE_LOST_AFTER_MS, resolve);
+      this.fleetWaiters.push(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   private startTimers(): void {
@@ -357,6 +377,7 @@ export class Scheduler {
   private fleetKnown(): void {
     if (this.isFleetKnown) return;
     this.isFleetKnown = true;
+    for (const tell of this.fleetWaiters.splice(0)) tell();
     this.live?.jobs.startResuming();
     this.pump();
   }
