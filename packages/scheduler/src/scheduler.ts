@@ -220,6 +220,7 @@ export class Scheduler {
           this.live?.router.close(owned);
           jobs.onDropped(owned);
         },
+        onReadAgain: (owned, folded) => jobs.onReadAgain(owned, folded),
         onMembersChanged: () => {
           void this.leadership.tryNow();
           this.live?.router.askAgain();

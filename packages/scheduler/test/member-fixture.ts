@@ -155,6 +155,7 @@ export class TestMember {
           this.taken.delete(owned.partition);
         },
         onMembersChanged: () => undefined,
+        onReadAgain: () => undefined,
         ...changes,
       },
     );

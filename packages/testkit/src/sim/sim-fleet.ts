@@ -120,6 +120,11 @@ export class SimFleet {
     return added;
   }
 
+  /** Makes one more host; starting its agent is the caller's. */
+  makeHost(options: SimHostOptions): SimHost {
+    return new SimHost(this.world, options);
+  }
+
   /** The first one. */
   get scheduler(): Scheduler {
     const first = this.schedulers[0];

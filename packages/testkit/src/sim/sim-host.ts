@@ -45,6 +45,8 @@ export interface SimWorld {
 
 export interface SimHostOptions {
   readonly node: string;
+  /** Name of the agent's connection. Default `agent-<node>`: another one is another process. */
+  readonly process?: string;
   readonly cpus: number;
   readonly memoryMib: number;
   readonly programs: readonly string[];
@@ -64,7 +66,8 @@ export class SimHost {
     this.world = world;
     this.node = options.node;
     const { clock, broker, random, log, disk, inputs } = world;
-    const bus = broker.connect(`agent-${options.node}`);
+    const process = options.process ?? `agent-${options.node}`;
+    const bus = broker.connect(process);
     const store = new ArtifactStore(
       { clock, blobs: new MemoryBlobs(disk, options.node) },
       { limitBytes: 64 * 1_048_576 },
@@ -72,7 +75,7 @@ export class SimHost {
     this.agent = new NodeAgent(
       {
         clock,
-        random: random.stream(`agent-${options.node}`),
+        random: random.stream(process),
         messaging: bus.messaging,
         log,
         store,
