@@ -21,6 +21,8 @@ export interface SimFleetOptions {
   readonly inputs?: ReadonlyMap<string, Uint8Array>;
   /** Unfinished jobs that one scheduler takes. Default 10,000. */
   readonly activeJobsMax?: number;
+  /** Default: that of a real fleet, 7 days. */
+  readonly retentionMs?: number;
   /** Default 1. */
   readonly schedulers?: number;
   /** Longest time of a message on the bus, ms. Default 2. */
@@ -108,7 +110,7 @@ export class SimFleet {
         id,
         config: "simulated",
         partitionCount: PARTITION_COUNT,
-        retentionMs: JOB_RETENTION_MS,
+        retentionMs: options.retentionMs ?? JOB_RETENTION_MS,
         leaseMs: 1_500,
         activeJobsMax: options.activeJobsMax ?? 10_000,
         idleStopMs: 600_000,
