@@ -191,6 +191,49 @@ describe("what comes a hundred times", () => {
   });
 });
 
+describe("a leader that starts late", () => {
+  // Its generation was raised by the first agent: then it waited for the second one for ever.
+  test("does not wait for a node that is gone when the agents remember a later generation", async () => {
+    const play = new JobPlay("raised", { schedulers: 1, slowMs: 2_000 });
+    const { fleet } = play;
+    const { clock, broker } = fleet;
+    await fleet.start();
+    await fleet.run(async () => {
+      for (let turn = 2; turn < 5; turn += 1) {
+        await fleet.scheduler.stop();
+        await fleet.killScheduler(`scheduler-${turn - 1}`);
+        await fleet.addScheduler().scheduler.start();
+        await delay(clock, 4_000);
+      }
+      const jobId = await play.submit(LONG);
+      await delay(clock, 300);
+      await fleet.killScheduler("scheduler-4");
+      broker.store.deleteBucket("MK_GENERATIONS");
+      broker.cut("agent-n2");
+      for (const instance of [...(fleet.hosts[1]?.instances ?? [])])
+        fleet.hosts[1]?.crash(instance);
+      await delay(clock, 500);
+      await fleet.addScheduler().scheduler.start();
+      await play.check(await play.end(jobId));
+    }, 120_000);
+  });
+
+  test("two schedulers with different libraries both go on, and that is told", async () => {
+    const play = new JobPlay("config", { schedulers: 1 });
+    const { fleet } = play;
+    const told: string[] = [];
+    await fleet.start();
+    fleet.client.messaging.subscribe("mk.v1.ops.>", (message) => void told.push(message.subject));
+    await fleet.run(async () => {
+      await fleet.addScheduler({ config: "other" }).scheduler.start();
+      for (let index = 0; index < 6; index += 1) {
+        await play.check(await play.play({ ...CHAIN, jobId: jobIdOf(index) }));
+      }
+    }, 60_000);
+    expect(told.filter((subject) => subject.includes("config-differs")).length).toBeGreaterThan(0);
+  });
+});
+
 describe("node names", () => {
   test("a second live agent is refused by name; one that was killed and restarted is not", async () => {
     const play = new JobPlay("names");

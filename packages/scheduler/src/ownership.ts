@@ -75,6 +75,7 @@ export interface OwnershipSettings {
   /** Somebody else owns it, or will: nothing may be done for it any more. */
   readonly onDropped: (owned: OwnedPartition) => void;
   readonly onMembersChanged: () => void;
+  readonly onConfigDiffers: (scheduler: string) => void;
   /** The index was lost: this is what the journal has of the partition. */
   readonly onReadAgain: (owned: OwnedPartition, folded: FoldedPartition) => void;
 }
@@ -312,6 +313,7 @@ export class Ownership {
       { event: "scheduler.config-differs", scheduler, version, config, own: this.settings.config },
       "two schedulers have different libraries: a job may be planned differently by each",
     );
+    this.settings.onConfigDiffers(scheduler);
   }
 
   /**

@@ -156,6 +156,7 @@ export class TestMember {
         },
         onMembersChanged: () => undefined,
         onReadAgain: () => undefined,
+        onConfigDiffers: () => undefined,
         ...changes,
       },
     );

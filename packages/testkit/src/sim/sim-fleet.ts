@@ -78,7 +78,7 @@ export class SimFleet {
   }
 
   /** Makes one more scheduler; its `start` is the caller's. */
-  addScheduler(): SimScheduler {
+  addScheduler(changes: { readonly config?: string } = {}): SimScheduler {
     const { clock, random, log, disk } = this.world;
     const { options } = this;
     const id = `scheduler-${this.schedulers.length + 1}`;
@@ -108,7 +108,7 @@ export class SimFleet {
         energyMethod: "simulated",
         version: "0.0.0",
         id,
-        config: "simulated",
+        config: changes.config ?? "simulated",
         partitionCount: PARTITION_COUNT,
         retentionMs: options.retentionMs ?? JOB_RETENTION_MS,
         leaseMs: 1_500,
