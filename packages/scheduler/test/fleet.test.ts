@@ -58,15 +58,17 @@ describe("fleet", () => {
 
   test("F2: an instance that is gone takes its cores with it, once", () => {
     const fleet = new Fleet(new VirtualClock());
-    fleet.register(registrationOf("n1", { instances: [instanceOf("i1", "e")] }), find);
+    const instances = [instanceOf("i1", "e"), instanceOf("i2", "e")];
+    fleet.register(registrationOf("n1", { instances }), find);
+    fleet.reserve(fleet.instance("i2")!);
     const instance = fleet.instance("i1")!;
     fleet.reserve(instance);
     fleet.reserve(instance);
-    expect(fleet.node("n1")?.cpusReserved).toBe(2);
+    expect(fleet.node("n1")?.cpusReserved).toBe(3);
     fleet.removeInstance("i1");
     fleet.release(instance);
     fleet.release(instance);
-    expect(fleet.node("n1")?.cpusReserved).toBe(0);
-    expect(fleet.countOf("e")).toBe(0);
+    expect(fleet.node("n1")?.cpusReserved).toBe(1);
+    expect(fleet.countOf("e")).toBe(1);
   });
 });
