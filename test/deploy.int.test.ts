@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { canSyncAlways, findNatsServer as findBinary } from "@murakkab/bus/nats-server";
 import { subjects } from "@murakkab/protocol";
+import { connect as connectSdk } from "@murakkab/sdk";
 import { RealProcess } from "@murakkab/testkit";
 import { connect, JSONCodec, type NatsConnection, NatsError } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -32,6 +33,30 @@ const ENVIRONMENT = {
 const PASSWORD_OF = { scheduler: "s0123", agent: "a4567", client: "c89ab" } as const;
 type Role = keyof typeof PASSWORD_OF;
 const START_LIMIT_MS = 15_000;
+/** What schedulers say to each other, and where they keep it. */
+const SCHEDULERS_ONLY = [
+  subjects.schedulerBeat,
+  subjects.schedulerProbe("s1"),
+  subjects.schedulerHandOver("s1"),
+  subjects.schedulerJobs("s1"),
+  subjects.partitionRequest(0),
+  subjects.journal(0),
+  subjects.nodeRegistered("n1"),
+  subjects.nodeProbe("n1", "i1"),
+  subjects.fleetReport,
+  subjects.fleetView,
+  subjects.instanceWant,
+  subjects.artifactCopy("n1"),
+  subjects.actorHost("h1"),
+  "$KV.MK_JOB_INDEX.j1",
+  "$KV.MK_JOB_KEYS.k1",
+  "$KV.MK_JOB_MARKS.0",
+  "$KV.MK_GENERATIONS.leader",
+  "$KV.MK_LEASES.leader",
+  "$KV.MK_NODES.n1",
+  "$KV.MK_QUARANTINE.x",
+  "$KV.MK_ACTORS.x",
+];
 
 function natsServer(): string {
   const path = findNatsServer();
@@ -138,6 +163,7 @@ describe("nats.conf", () => {
       subjects.nodeList,
       subjects.instanceList,
       subjects.libraryList,
+      subjects.schedulerPing,
       subjects.artifactUpload,
       subjects.artifactDownload,
     ]) {
@@ -150,18 +176,19 @@ describe("nats.conf", () => {
       subjects.nodeHeartbeat("n1"),
       subjects.artifactOpen("n1"),
       subjects.actor("model", "m1"),
-      "$JS.API.STREAM.DELETE.MK_JOB_EVENTS",
+      ...SCHEDULERS_ONLY,
+      subjects.attemptResult,
+      "$JS.API.STREAM.DELETE.MK_JOURNAL",
       "$JS.API.STREAM.NAMES",
-      "$KV.MK_JOBS.j1",
     ]) {
       expect([subject, await ask("client", subject)]).toEqual([subject, "PERMISSIONS_VIOLATION"]);
     }
   });
 
   test("an agent does its work and touches no stream and no job", async () => {
-    const create = { name: "MK_JOB_EVENTS", subjects: [subjects.allJobEvents], storage: "memory" };
-    const created = await ask("scheduler", "$JS.API.STREAM.CREATE.MK_JOB_EVENTS", create);
-    expect(created).toMatchObject({ config: { name: "MK_JOB_EVENTS" } });
+    const create = { name: "MK_JOURNAL", subjects: [subjects.allJournals], storage: "memory" };
+    const created = await ask("scheduler", "$JS.API.STREAM.CREATE.MK_JOURNAL", create);
+    expect(created).toMatchObject({ config: { name: "MK_JOURNAL" } });
     for (const subject of [
       subjects.nodeRegister,
       subjects.nodeHeartbeat("n1"),
@@ -174,22 +201,53 @@ describe("nats.conf", () => {
       subjects.artifactOpen("n1"),
       subjects.artifactIngest("n1"),
       subjects.actor("job", "j1"),
+      subjects.attemptResult,
+      subjects.actorActivate,
+      subjects.actorHostBeat,
       subjects.opsOf(subjects.nodeSampled("n1")),
     ]) {
       expect([subject, await ask("agent", subject)]).toEqual([subject, "allowed"]);
     }
     for (const subject of [
-      "$JS.API.STREAM.DELETE.MK_JOB_EVENTS",
-      "$JS.API.STREAM.PURGE.MK_JOB_EVENTS",
+      "$JS.API.STREAM.DELETE.MK_JOURNAL",
+      "$JS.API.STREAM.PURGE.MK_JOURNAL",
       "$JS.API.STREAM.CREATE.OTHER",
       subjects.jobSubmit,
       subjects.jobEvent("finished", "j1"),
       subjects.instanceStart("n2"),
+      ...SCHEDULERS_ONLY,
     ]) {
       expect([subject, await ask("agent", subject)]).toEqual([subject, "PERMISSIONS_VIOLATION"]);
     }
-    const info = await ask("scheduler", "$JS.API.STREAM.INFO.MK_JOB_EVENTS");
-    expect(info).toMatchObject({ config: { name: "MK_JOB_EVENTS" } });
+    const info = await ask("scheduler", "$JS.API.STREAM.INFO.MK_JOURNAL");
+    expect(info).toMatchObject({ config: { name: "MK_JOURNAL" } });
+  });
+
+  test("each role may listen to what it serves, and to no more", async () => {
+    const mayHear = async (role: Role, subject: string): Promise<boolean> => {
+      const connection = await connectAs(role);
+      let isRefused = false;
+      connection.subscribe(subject, { callback: (error) => (isRefused ||= error !== null) });
+      await connection.flush(); // The refusal comes before the answer to this.
+      return !isRefused;
+    };
+    for (const [role, subject, isAllowed] of [
+      ["agent", subjects.nodeProbe("n1", "i1"), true],
+      ["agent", subjects.fleetReport, true],
+      ["agent", subjects.artifactCopy("n1"), true],
+      ["agent", subjects.actorHost("h1"), true],
+      ["agent", subjects.schedulerBeat, false],
+      ["agent", subjects.partitionRequest(0), false],
+      ["agent", subjects.allJournals, false],
+      ["client", subjects.schedulerBeat, true],
+      ["client", subjects.partitionRequest(0), false],
+      ["client", subjects.allJournals, false],
+      ["client", subjects.attemptResult, false],
+      ["scheduler", subjects.allJournals, true],
+    ] as const) {
+      const heard = await mayHear(role, subject);
+      expect([role, subject, heard]).toEqual([role, subject, isAllowed]);
+    }
   });
 
   test("nobody but the scheduler hears the scheduler's answers", async () => {
@@ -205,7 +263,7 @@ describe("nats.conf", () => {
 
   test("scheduler, agent, worker and client do a whole job, each with its own role", async () => {
     // Another test made a stream of this name with settings of its own.
-    await ask("scheduler", "$JS.API.STREAM.DELETE.MK_JOB_EVENTS");
+    await ask("scheduler", "$JS.API.STREAM.DELETE.MK_JOURNAL");
     const token = join(directory, "token");
     writeFileSync(token, "f".repeat(64), { mode: 0o600 });
     writeFileSync(join(directory, "lines.txt"), "b\na\n");
@@ -236,6 +294,18 @@ describe("nats.conf", () => {
       expect(reply).toMatchObject({ decision: "accepted" });
       const receipt = await ask("client", subjects.jobWait(reply.jobId), { timeoutMs: 4_000 });
       expect(receipt).toMatchObject({ state: "succeeded", steps: [{ node: "deployed" }] });
+      const env = { NATS_USER: "client", NATS_PASSWORD: PASSWORD_OF.client };
+      const client = await connectSdk({ nats: `nats://127.0.0.1:${port}`, env });
+      try {
+        expect(await client.schedulers()).toMatchObject({ schedulers: [{ isLeader: true }] });
+        const own = await client.submit({
+          description: "line sorting",
+          inputs: [join(directory, "lines.txt")],
+        });
+        expect((await own.result()).state).toBe("succeeded");
+      } finally {
+        await client.close();
+      }
     } finally {
       for (const it of processes) it.kill("SIGTERM");
       for (const it of processes) await it.ended();
@@ -263,7 +333,7 @@ describe("systemd units", () => {
   test("are all there, with an example of each environment file they read", () => {
     expect(units.sort()).toEqual([
       "murakkab-node.service",
-      "murakkab-scheduler.service",
+      "murakkab-scheduler@.service",
       "nats.service",
     ]);
     for (const unit of units) {
@@ -284,7 +354,7 @@ describe("systemd units", () => {
     const directory = mkdtempSync(join(tmpdir(), "murakkab-units-"));
     try {
       for (const unit of units) {
-        const path = join(directory, unit);
+        const path = join(directory, unit.replace("@.service", "@1.service"));
         writeFileSync(path, readFileSync(join(DEPLOY, unit), "utf8"));
         const output = execFileSync(String(analyze), ["verify", "--man=no", path], {
           encoding: "utf8",

@@ -17,6 +17,7 @@ export async function withCluster<T>(
   const natsUrl = process.env["NATS_URL"];
   const cluster = await startCluster({
     ...(natsUrl === undefined ? {} : { natsUrl }),
+    schedulerCount: 1,
     agentCount: 2,
     libraries: [],
     inputRoot: ROOT,

@@ -51,6 +51,7 @@ function repeated(flags: string, description: string): Option {
 function addClusterOptions(command: Command): Command {
   return common(command)
     .option("--agents <count>", "node agents; they divide this host's cores and memory", "2")
+    .option("--schedulers <count>", "scheduler processes that share the jobs", "1")
     .option("--data <dir>", "data directory, kept afterwards (default: a temporary one)")
     .addOption(repeated("--library <dir>", "further library directory"))
     .option("--input-root <dir>", "agents may read inputs below it (default: working directory)")
@@ -77,8 +78,12 @@ function addClusterCommands(program: Command, context: Context, done: Done): voi
       done(await demo(context, flags));
     });
   for (const [name, program_, what] of [
-    ["scheduler", "scheduler", "run a scheduler process; flags are passed through"],
-    ["node", "node-agent", "run a node agent process; flags are passed through"],
+    [
+      "scheduler",
+      "scheduler",
+      "run a scheduler process; --lease, --retention, --replicas, --active-jobs and what else --help lists are passed through",
+    ],
+    ["node", "node-agent", "run a node agent process; --help lists its flags"],
   ] as const) {
     program
       .command(`${name} [flags...]`)
@@ -196,6 +201,12 @@ function addViewCommands(program: Command, context: Context, done: Done): void {
       done(await instances(context, flags));
     },
   );
+  common(
+    program.command("schedulers").description("list the schedulers: who leads, who owns how much"),
+  ).action(async (flags) => {
+    const { schedulers } = await import("./commands/schedulers.ts");
+    done(await schedulers(context, flags));
+  });
   common(program.command("telemetry").description("one line per node and second"))
     .option("--once", "one line per node, then end")
     .action(async (flags) => {

@@ -2,14 +2,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SchedulerView } from "@murakkab/sdk";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openDataDir } from "../src/cluster/data-dir.ts";
 import { readableLine } from "../src/cluster/readable-line.ts";
 import { shareHost } from "../src/cluster/share-host.ts";
 import { toJobRequest } from "../src/commands/job-options.ts";
+import { renderSchedulers } from "../src/commands/schedulers.ts";
 import type { Context } from "../src/context.ts";
 import { Interrupted } from "../src/context.ts";
-import { checkClocks, checkNode } from "../src/doctor/checks.ts";
+import { checkClocks, checkNode, checkSchedulers } from "../src/doctor/checks.ts";
 import { PLAIN } from "../src/render/paint.ts";
 import { runCommand } from "../src/run-command.ts";
 
@@ -175,4 +177,44 @@ test("doctor judges versions and clocks", () => {
   expect(checkClocks([{ ...sample, sampledAt: "2026-05-01T12:01:00Z" }], nowMs).text).toContain(
     "n1 is off by 60900 ms",
   );
+});
+
+describe("schedulers", () => {
+  const view = {
+    scheduler: "scheduler-1",
+    version: "0.1.0",
+    isLeader: true,
+    generation: 3,
+    ownedPartitionCount: 256,
+    isLeaving: false,
+  };
+
+  test("doctor wants a leader, and an owner for every job", () => {
+    const verdictOf = (schedulers: readonly SchedulerView[], leader: string | null) =>
+      checkSchedulers({ schedulers, leader }).verdict;
+    expect(verdictOf([view], "scheduler-1")).toBe("good");
+    expect(verdictOf([view], null)).toBe("bad");
+    expect(verdictOf([{ ...view, ownedPartitionCount: 200 }], "scheduler-1")).toBe("poor");
+    // A scheduler of an earlier version tells nothing of itself.
+    expect(verdictOf([], "scheduler-1")).toBe("good");
+  });
+
+  test("are listed with role and share", () => {
+    const other = { ...view, scheduler: "scheduler-2", isLeader: false, isLeaving: true };
+    const stdout = { write: () => undefined };
+    const list = { schedulers: [view, other], leader: "scheduler-1" };
+    expect(renderSchedulers(list, { stdout, paint: PLAIN })).toEqual([
+      "scheduler    role     partitions  generation  version",
+      "scheduler-1  leader          256           3  0.1.0",
+      "scheduler-2  leaving         256           3  0.1.0",
+    ]);
+    const nobody = { schedulers: [], leader: null };
+    expect(renderSchedulers(nobody, { stdout, paint: PLAIN })).toEqual(["nobody leads"]);
+  });
+
+  test("up takes as many as a host can bear", async () => {
+    const refused = await murakkab(["up", "--schedulers", "9"]);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain("schedulers");
+  });
 });

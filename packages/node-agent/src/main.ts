@@ -18,7 +18,7 @@ import { cpus, hostname, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bus } from "@murakkab/bus";
-import { connectNats, SYSTEM_CLOCK } from "@murakkab/bus/nats";
+import { connectNats, isLoopback, readTokenFile, SYSTEM_CLOCK } from "@murakkab/bus/nats";
 import type { Logger } from "@murakkab/kit";
 import { describeError, InvalidArgumentError, redact, seededRandom } from "@murakkab/kit";
 import { pino } from "pino";
@@ -29,6 +29,7 @@ import { lockDataDir } from "./adapters/data-lock.ts";
 import { Ffprobe } from "./adapters/ffprobe.ts";
 import { FileBlobs } from "./adapters/file-blobs.ts";
 import { FilePaths } from "./adapters/file-paths.ts";
+import { onFormerPort } from "./adapters/former-port.ts";
 import { GenerationFile } from "./adapters/generation-file.ts";
 import { GpuSampler } from "./adapters/gpu-sampler.ts";
 import { HostSampler } from "./adapters/host-sampler.ts";
@@ -36,9 +37,8 @@ import { HttpFetch } from "./adapters/http-fetch.ts";
 import { InputSources } from "./adapters/input-sources.ts";
 import { LocalHost } from "./adapters/local-host.ts";
 import type { AgentSettings } from "./adapters/options.ts";
-import { isLoopback, readSettings, USAGE } from "./adapters/options.ts";
+import { readSettings, USAGE } from "./adapters/options.ts";
 import { SpoolFiles } from "./adapters/spool-files.ts";
-import { readTokenFile } from "./adapters/token-file.ts";
 import { NodeAgent } from "./agent.ts";
 import { ArtifactStore } from "./artifacts/artifact-store.ts";
 import { SHUTDOWN_GRACE_MS } from "./limits.ts";
@@ -125,9 +125,12 @@ async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAg
   const limitBytes = Math.floor(settings.artifactLimitMib * 1_048_576);
   const store = new ArtifactStore({ clock, blobs }, { limitBytes });
   await store.open();
-  const server = await startArtifactServer(
-    { store, log: rootLog.child({ component: "artifact-server" }) },
-    { ...settings.listen, token, wallMs: () => clock.wallMs() },
+  const { host, port } = settings.listen;
+  const server = await onFormerPort({ dir: dataDir, port }, (listenPort) =>
+    startArtifactServer(
+      { store, log: rootLog.child({ component: "artifact-server" }) },
+      { host, port: listenPort, token, wallMs: () => clock.wallMs() },
+    ),
   );
   cleanups.push(() => server.close());
   const spoolDir = join(dataDir, "spool");

@@ -67,7 +67,11 @@ describe("node agent process", () => {
     expect(await agent.exitCode).toBe(0);
     expect(heard.some(({ subject }) => subject === subjects.nodeLeft("n1"))).toBe(true);
     if (isLinux) expect(processesOf(targetOf(two))).toEqual([]);
-    expect(readdirSync(join(dir, "data")).sort()).toEqual(["artifacts", "instances"]);
+    expect(readdirSync(join(dir, "data")).sort()).toEqual([
+      "artifact-port",
+      "artifacts",
+      "instances",
+    ]);
     expect(readdirSync(join(dir, "data/instances"))).toEqual([]);
     await expect(fetch(`${ready.artifactUrl}/healthz`)).rejects.toThrow("fetch failed");
     expect(agent.lines).toHaveLength(1);
@@ -116,6 +120,8 @@ describe("node agent process", () => {
     const next = launchAgent(dir, ["--nats", server.url]);
     await until("ready line", () => next.lines.length > 0, 20_000);
     expect(processesOf(target)).toHaveLength(count);
+    // Whoever knows an artifact by the former agent's address still finds it.
+    expect(registrations.at(-1)?.artifactUrl).toBe(registrations[0]?.artifactUrl);
     expect(registrations.at(-1)?.instances).toMatchObject([{ instance, state: "ready" }]);
     next.child.kill("SIGTERM");
     expect(await next.exitCode).toBe(0);

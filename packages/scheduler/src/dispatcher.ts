@@ -17,6 +17,7 @@ import {
   type Cancel,
   type Clock,
   type Deadline,
+  delay,
   isRuntimeError,
   type Logger,
   TerminalError,
@@ -116,6 +117,9 @@ const BUS_WAS_AWAY = "BUS_WAS_AWAY";
 const ABORT_ANSWER_MS = 5_000;
 /** How long attempts wait for a node that can run them, ms: agents are restarted within seconds. */
 const INFEASIBLE_PATIENCE_MS = 15_000;
+/** How long after the bus came back a worker may need to come back, too, ms. */
+const REJOIN_MS = 3_000;
+const REJOIN_PAUSE_MS = 50;
 /** How often the starter is asked again while attempts wait, ms. */
 const WANT_AGAIN_MS = 100;
 
@@ -126,6 +130,7 @@ export class Dispatcher {
   private readonly running = new Set<Entry>();
   private cancelWant: Cancel | null = null;
   private isConnected = true;
+  private connectedAtMs = Number.NEGATIVE_INFINITY;
   private readonly connectWaiters: (() => void)[] = [];
 
   constructor(components: DispatcherComponents) {
@@ -322,7 +327,11 @@ export class Dispatcher {
         const code = isRuntimeError(error) ? error.code : "";
         const isOutage =
           isBusAway(entry.giveUp.signal) || (code === "UNAVAILABLE" && !this.isConnected);
-        if (!isOutage || entry.state !== "running") throw error;
+        // After an outage the worker may be on its way back to the bus, too.
+        const isBack = this.parts.clock.monotonicMs() - this.connectedAtMs >= REJOIN_MS;
+        const isEarly = code === "NO_RESPONDERS" && !isBack;
+        if ((!isOutage && !isEarly) || entry.state !== "running") throw error;
+        if (isEarly) await delay(this.parts.clock, REJOIN_PAUSE_MS);
         await this.connected();
         entry.giveUp = new AbortSource();
       }
@@ -338,6 +347,7 @@ export class Dispatcher {
   onBus(isConnected: boolean): void {
     this.isConnected = isConnected;
     if (!isConnected) return;
+    this.connectedAtMs = this.parts.clock.monotonicMs();
     for (const resolve of this.connectWaiters.splice(0)) resolve();
     for (const entry of this.running) {
       entry.giveUp.abort(new TerminalError(BUS_WAS_AWAY, "the bus was away"));

@@ -23,9 +23,7 @@ import {
   type Random,
   sha256Hex,
   TerminalError,
-  toWireError,
   UnavailableError,
-  type WireError,
 } from "@murakkab/kit";
 import { isTerminalState, type JobReply, type JobStatus, type Receipt } from "@murakkab/model";
 import {
@@ -79,7 +77,10 @@ const CLAIM_WAIT_MS = 2 * SCHEDULER_LOST_AFTER_MS;
 const CLAIM_PAUSE_MS = 50;
 
 /** A job that is not durable: it lives and ends with this process. */
-const VOLATILE_SINK: EntrySink = { append: () => Promise.resolve(0) };
+const VOLATILE_SINK: EntrySink = {
+  append: () => Promise.resolve(0),
+  add: (_entries, { resolve }) => resolve(0),
+};
 
 export class JobService {
   private readonly parts: JobServiceComponents;
@@ -615,10 +616,4 @@ function unreadableRecord(jobId: string, nowWallMs: number): JobRecord {
     inputGaps: [],
     holders: {},
   };
-}
-
-export function toFailure(error: unknown): WireError {
-  return isRuntimeError(error)
-    ? toWireError(error)
-    : { code: "INTERNAL", message: String(error), retryable: false };
 }

@@ -2,12 +2,11 @@
  * The scheduler process: reads flags and environment, builds the adapters, starts the logic.
  */
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ActorSystem } from "@murakkab/actor";
 import type { Bus } from "@murakkab/bus";
-import { connectNats, SYSTEM_CLOCK } from "@murakkab/bus/nats";
+import { checkBusIsSafe, connectNats, readTokenFile, SYSTEM_CLOCK } from "@murakkab/bus/nats";
 import {
   canonicalJson,
   describeError,
@@ -39,7 +38,6 @@ const VERSION = "0.1.0";
 const IDLE_STOP_MS = 10 * 60_000;
 /** A worker process is ready in well under a second; model engines will bring limits of their own. */
 const START_LIMIT_MS = 20_000;
-const TOKEN_CHARS_MIN = 16;
 /** Leaving in order takes at most this long; then the process ends anyway, ms. */
 const EXIT_GRACE_MS = 4_500;
 const LEASE_SEC_SINGLE = 1.5;
@@ -102,7 +100,11 @@ function readSettings(argv: readonly string[]): Settings {
       "--token-file is missing, expected the file with the cluster's token",
     );
   }
-  if (values.insecure !== true) checkBusIsSafe(nats);
+  if (values.insecure !== true) {
+    const { env } = process;
+    const credentials = env["NATS_USER"] ?? env["NATS_TOKEN"] ?? env["NATS_CREDS"];
+    checkBusIsSafe(nats, Boolean(credentials));
+  }
   const replicaCount = readNumber(values.replicas, "--replicas", { min: 1, max: 5, preset: 1 });
   const leasePreset = replicaCount > 1 ? LEASE_SEC_CLUSTER : LEASE_SEC_SINGLE;
   const leaseSec = readNumber(values.lease, "--lease", { min: 0.5, max: 120, preset: leasePreset });
@@ -127,7 +129,7 @@ function readSettings(argv: readonly string[]): Settings {
       preset: ACTIVE_JOB_COUNT_MAX,
     }),
     nats,
-    token: readToken(tokenFile),
+    token: readTokenFile(tokenFile),
     libraryDirs: [CATALOGUE_DIR, ...(values.library ?? [])],
     connectTimeoutMs: connectTimeoutSec * 1_000,
     logLevel: values["log-level"] ?? "info",
@@ -143,36 +145,6 @@ function readNumber(
   const value = Number(text);
   if (text.trim() !== "" && value >= min && value <= max) return value;
   throw new InvalidArgumentError(`${flag} is "${text}", expected a number from ${min} to ${max}`);
-}
-
-function readToken(file: string): string {
-  let token: string;
-  try {
-    token = readFileSync(file, "utf8").trim();
-  } catch (cause) {
-    throw new InvalidArgumentError(
-      `token file ${file} can't be read, expected the cluster's token`,
-      { cause },
-    );
-  }
-  if (token.length >= TOKEN_CHARS_MIN) return token;
-  throw new InvalidArgumentError(
-    `token file ${file} holds ${token.length} characters, expected at least ${TOKEN_CHARS_MIN}`,
-  );
-}
-
-/** Anyone who reaches a bus without credentials can run programs on the fleet. */
-function checkBusIsSafe(nats: string): void {
-  const { env } = process;
-  const hasCredentials = Boolean(env["NATS_USER"] ?? env["NATS_TOKEN"] ?? env["NATS_CREDS"]);
-  for (const part of nats.split(",")) {
-    const url = new URL(part.includes("://") ? part : `nats://${part}`);
-    const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-    if (isLoopback || hasCredentials || url.username !== "") continue;
-    throw new InvalidArgumentError(
-      `the bus at ${url.host} is not on this machine and no credentials are given, expected NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_CREDS, or --insecure`,
-    );
-  }
 }
 
 async function connect(settings: Settings, log: Logger): Promise<Bus> {

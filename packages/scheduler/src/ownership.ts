@@ -11,6 +11,8 @@
  *   W1. A partition is used only between `onTaken` and `onDropped`.
  *   W2. A partition is taken under a generation that is above all that its journal shows.
  *   W3. A member whose process has ended is known by its private subject, not by silence.
+ *   W5. After a pause of its own, or without the bus, a member answers for nothing before it has
+ *       heard the others: they may have taken what it had.
  *   W4. A live owner is asked to hand over; its journal is complete before another one reads it.
  */
 import {
@@ -99,7 +101,9 @@ const HELLO_WAIT_MS = 250;
 /** How long a member that leaves waits for the others to take its partitions, ms. */
 const LEAVE_WAIT_MS = 2_500;
 const TAKE_BACKOFF = { baseMs: 50, maxMs: 1_000 };
-const MARK_INTERVAL_MS = 2_000;
+const MARK_INTERVAL_MS = 1_000;
+/** After the bus came back "nobody is there" may mean "not yet", ms. */
+const REJOIN_MS = 3_000;
 const GENERATION_KEY = "partitions";
 
 export class Ownership {
@@ -121,6 +125,11 @@ export class Ownership {
   private failureCount = 0;
   private isLeaving = false;
   private isStopped = false;
+  private isConnected = true;
+  /** W5. */
+  private isSuspect = false;
+  private connectedAtMs = Number.NEGATIVE_INFINITY;
+  private lastTickMs = 0;
   private hotCount = 0;
 
   constructor(components: OwnershipComponents, settings: OwnershipSettings) {
@@ -138,6 +147,7 @@ export class Ownership {
       this.beat(true);
       await delay(clock, HELLO_WAIT_MS);
     }
+    this.lastTickMs = clock.monotonicMs();
     this.timers.push(
       every(clock, SCHEDULER_BEAT_MS, () => this.onBeatTimer()),
       every(clock, MARK_INTERVAL_MS, () => void this.writeMarks()),
@@ -153,6 +163,7 @@ export class Ownership {
     const onDefect = (error: unknown, subject: string): void =>
       this.parts.log.error({ event: "request.defect", subject, err: error }, "a request failed");
     this.subscriptions.push(
+      messaging.onStatus((status) => this.onStatus(status === "connected")),
       messaging.subscribe(subjects.schedulerBeat, (message) => {
         try {
           const value = decode(message.data, message.headers).value;
@@ -198,6 +209,7 @@ export class Ownership {
   // ---- what others ask -----------------------------------------------------------------------
 
   get(partition: number): OwnedPartition | undefined {
+    if (this.isSuspect || this.isPaused(this.parts.clock.monotonicMs())) return undefined; // W5
     const owned = this.owned.get(partition);
     return owned?.isClosing === true ? undefined : owned;
   }
@@ -253,13 +265,56 @@ export class Ownership {
 
   private onBeatTimer(): void {
     if (this.isStopped) return;
-    this.beat(false);
     const nowMs = this.parts.clock.monotonicMs();
+    const wasPaused = this.isPaused(nowMs);
+    this.lastTickMs = nowMs;
+    if (!this.isConnected) return; // nobody is heard: that says nothing about them
+    if (wasPaused) this.doubt("it was paused");
+    this.beat(false);
+    if (this.isSuspect) return;
     for (const member of this.members.values()) {
       if (nowMs - member.heardAtMs >= SCHEDULER_LOST_AFTER_MS) this.lose(member, "it is silent");
       else void this.probe(member);
     }
     void this.takeShare(false);
+  }
+
+  /** Our own timers did not run for so long that the others may think that we are lost. */
+  private isPaused(nowMs: number): boolean {
+    return nowMs - this.lastTickMs >= SCHEDULER_LOST_AFTER_MS - SCHEDULER_BEAT_MS;
+  }
+
+  private onStatus(isConnected: boolean): void {
+    if (isConnected === this.isConnected) return;
+    this.isConnected = isConnected;
+    this.isSuspect = true;
+    if (!isConnected) return;
+    this.connectedAtMs = this.parts.clock.monotonicMs();
+    this.doubt("the bus was away");
+  }
+
+  /** False while others may still be on their way back to the bus. */
+  get mayTrustSilence(): boolean {
+    return this.isConnected && this.parts.clock.monotonicMs() - this.connectedAtMs >= REJOIN_MS;
+  }
+
+  /** W5. */
+  private doubt(reason: string): void {
+    const { clock, log } = this.parts;
+    log.warn({ event: "scheduler.in-doubt", reason }, "asking the others what they own now");
+    this.isSuspect = true;
+    for (const member of this.members.values()) member.heardAtMs = clock.monotonicMs();
+    this.beat(true);
+    this.timers.push(clock.after(HELLO_WAIT_MS, () => void this.settleDoubt()));
+  }
+
+  /** Those who took something may have left since: only the journals know for certain. */
+  private async settleDoubt(): Promise<void> {
+    const owned = [...this.owned.values()];
+    await Promise.allSettled(owned.map((it) => it.journal.recheck()));
+    if (!this.isConnected || this.isStopped) return;
+    this.isSuspect = false;
+    await this.takeShare(false);
   }
 
   private beat(isHello: boolean): void {
@@ -338,9 +393,8 @@ export class Ownership {
       const request = { subject: subjects.schedulerProbe(member.scheduler), value: {} };
       await call(this.parts.bus.messaging, request, { timeoutMs: PROBE_TIMEOUT_MS });
     } catch (error) {
-      if (isRuntimeError(error) && error.code === "NO_RESPONDERS") {
-        this.lose(member, "its process has ended");
-      }
+      const isGone = isRuntimeError(error) && error.code === "NO_RESPONDERS";
+      if (isGone && this.mayTrustSilence) this.lose(member, "its process has ended");
     } finally {
       member.isProbing = false;
     }
@@ -378,6 +432,7 @@ export class Ownership {
   }
 
   private async takeShare(isStart: boolean): Promise<void> {
+    if (this.isSuspect) return; // done again once the others were heard
     if (this.isReconciling) {
       this.isWantedAgain = true;
       return;
@@ -390,7 +445,7 @@ export class Ownership {
         this.failureCount = 0;
       } while (this.isWantedAgain && !this.isStopped);
     } catch (error) {
-      // Contested or not reached: tried again below, and answered for until then by others.
+      // Trouble of the moment, such as a former owner that still writes, is no reason not to start.
       if (isStart && !(isRuntimeError(error) && error.isRetryable)) throw error;
       this.failureCount += 1;
       this.parts.log.warn({ event: "partitions.not-taken", err: error }, "partitions not taken");
@@ -438,7 +493,7 @@ export class Ownership {
         member.owned = new Set([...member.owned].filter((it) => !given.has(it)));
       return reply.partitions;
     } catch (error) {
-      if (isRuntimeError(error) && error.code === "NO_RESPONDERS") {
+      if (isRuntimeError(error) && error.code === "NO_RESPONDERS" && this.mayTrustSilence) {
         const member = this.members.get(owner);
         if (member !== undefined) this.lose(member, "its process has ended");
         return partitions;
@@ -498,10 +553,14 @@ export class Ownership {
     this.generation = generation;
     this.sawSequence(readUpTo);
     let jobCount = 0;
-    for (const [partition, found] of folded) {
-      jobCount += found.jobs.size;
-      await this.open(partition, found, { generation, readUpTo });
-    }
+    const opened = await Promise.allSettled(
+      [...folded].map(([partition, found]) => {
+        jobCount += found.jobs.size;
+        return this.open(partition, found, { generation, readUpTo });
+      }),
+    );
+    const failed = opened.find((it) => it.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     this.fence(partitions);
     this.beat(false);
     this.parts.log.info(

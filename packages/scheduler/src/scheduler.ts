@@ -8,7 +8,7 @@
  *   K1. Every request is answered, with a value or with an error.
  *   K2. A lost node or instance fails its attempts at once.
  */
-import type { ActorSystemPort } from "@murakkab/actor";
+import { ActorDirectory, type ActorSystemPort } from "@murakkab/actor";
 import {
   type Bus,
   call,
@@ -102,6 +102,7 @@ const CARRY_INTERVAL_MS = 2_000;
 const PROBE_TIMEOUT_MS = 500;
 const VIEW_TIMEOUT_MS = 1_000;
 const LEARN_AGAIN_MS = 100;
+const DIRECTORY_RETRY_MS = 500;
 /** A node whose agent's process has ended keeps its workers for this long without an agent, ms. */
 const AGENT_AWAY_MAX_MS = 30_000;
 const anything = z.unknown();
@@ -122,6 +123,8 @@ export class Scheduler {
   private readonly leadership: Leadership;
   private readonly wantedPrograms: readonly string[];
   private live: Parts | null = null;
+  /** Gives keyed actors a place; of the leader only. */
+  private directory: ActorDirectory | null = null;
   private isConnected = true;
   private isStopping: Promise<void> | null = null;
   /** The fleet is as the agents tell it, or those that did not tell had time to. */
@@ -147,6 +150,7 @@ export class Scheduler {
     this.leadership = new Leadership(components, {
       scheduler: settings.id,
       leaseMs: settings.leaseMs,
+      mayTrustSilence: () => this.live?.ownership.mayTrustSilence ?? true,
       onGained: (generation) => this.lead(generation),
       onLost: () => this.follow(),
     });
@@ -301,6 +305,7 @@ export class Scheduler {
       })),
     );
     this.live?.ownership.announce();
+    this.openDirectory();
     this.waitForAgents(generation, term).catch((error: unknown) =>
       this.parts.log.warn({ event: "fleet.not-read", err: error }, "known nodes not read"),
     );
@@ -326,7 +331,36 @@ export class Scheduler {
     publishValue(messaging, subjects.fleetReport, { generation });
   }
 
+  private openDirectory(): void {
+    const { bus, clock, random, log } = this.parts;
+    const { messaging, state } = bus;
+    const directory = new ActorDirectory({ messaging, state, clock, random, log });
+    this.directory = directory;
+    directory.start().then(
+      () => {
+        if (this.directory !== directory) void directory.stop(); // lost the lead meanwhile
+      },
+      (error: unknown) => {
+        log.error({ event: "directory.failed", err: error }, "keyed actors can't be placed yet");
+        this.timers.push(
+          clock.after(DIRECTORY_RETRY_MS, () => {
+            if (this.directory === directory) this.openDirectory();
+          }),
+        );
+      },
+    );
+  }
+
+  private closeDirectory(): void {
+    const { directory } = this;
+    this.directory = null;
+    directory?.stop().catch((error: unknown) => {
+      this.parts.log.debug({ event: "directory.stop-failed", err: error }, "directory");
+    });
+  }
+
   private follow(): void {
+    this.closeDirectory();
     for (const subscription of this.leaderSubscriptions.splice(0)) subscription.unsubscribe();
     this.live?.ownership.announce();
     void this.learnFleet();
@@ -426,7 +460,10 @@ export class Scheduler {
         publishValue(this.parts.bus.messaging, subjects.nodeReregister(node), {});
       } else void this.learnFleet();
     });
-    this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => this.fleet.sampled(sample));
+    this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => {
+      const found = this.fleet.sampled(sample, (id) => this.executorOf(id));
+      if (found > 0) this.dispatcher.pump();
+    });
     this.listen(
       subjects.allNodesLeft,
       z.object({ node: z.string(), incarnation: z.string() }),
@@ -446,7 +483,7 @@ export class Scheduler {
       this.dispatcher.pump();
     });
     this.listen(subjects.allInstancesExited, instanceExitedSchema, (exited) => {
-      this.fleet.removeInstance(exited.instance);
+      this.fleet.exited(exited.instance);
       // Also one that is not known here: a job that was taken over may have asked it.
       this.dispatcher.onInstanceLost(exited, exited.reason);
     });
@@ -553,6 +590,7 @@ export class Scheduler {
   private async checkNode(name: string): Promise<void> {
     const node = this.fleet.node(name);
     if (node === undefined || this.probing.has(name)) return;
+    if (this.live?.ownership.mayTrustSilence === false) return; // it may be on its way back
     this.probing.add(name);
     try {
       const { incarnation } = node.registration;
@@ -747,6 +785,8 @@ export class Scheduler {
 
   /** Ends at once, as a killed process would, but for its connection. */
   halt(): void {
+    this.leadership.halt();
+    this.closeDirectory();
     this.cancelLearn();
     for (const cancel of this.timers.splice(0)) cancel();
     for (const list of [this.subscriptions, this.leaderSubscriptions]) {

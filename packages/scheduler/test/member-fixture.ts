@@ -196,10 +196,16 @@ export class Candidate {
       if (message.reply !== undefined) this.bus.messaging.publish(message.reply, "{}");
     });
     this.leadership = new Leadership(
-      { bus: this.bus, clock: this.clock, log: SILENT_LOGGER },
+      {
+        bus: this.bus,
+        clock: this.clock,
+        random: seededRandom(`candidate-${id}`),
+        log: SILENT_LOGGER,
+      },
       {
         scheduler: id,
         leaseMs: 1_500,
+        mayTrustSilence: () => true,
         onGained: (generation) => this.told.push(`gained ${generation}`),
         onLost: (reason) => this.told.push(`lost: ${reason}`),
       },

@@ -2,41 +2,58 @@
  * The client of a Murakkab cluster.
  *
  * Owns:      one bus connection and what an application does over it.
- * Does not:  decide, retry or cache anything beyond what is said at each method.
+ * Does not:  decide or cache anything. Requests are repeated while schedulers come and go: all of
+ *            them may be, a submission because it carries its job id.
  */
 import { randomUUID } from "node:crypto";
 import type { Bus, Schema } from "@murakkab/bus";
 import { call } from "@murakkab/bus";
-import { isRuntimeError, NoRespondersError, UnavailableError } from "@murakkab/kit";
+import { NoRespondersError, UnavailableError } from "@murakkab/kit";
 import type { ArtifactRef, JobPlan, JobStatus, NodeSample, Receipt } from "@murakkab/model";
 import type { JobEvent, SubmitRequest } from "@murakkab/protocol";
 import { decode, subjects } from "@murakkab/protocol";
+import type { RepeatPolicy } from "./call-until-answered.ts";
+import { callUntilAnswered, READ_POLICY } from "./call-until-answered.ts";
 import type { InstanceView, JobSummary, LibraryView, NodeView, OpsEvent } from "./cluster-views.ts";
 import { downloadFile } from "./download.ts";
+import { EndWatch } from "./end-watch.ts";
 import { JobEventFeed } from "./job-events.ts";
 import type { ResultOptions } from "./job-handle.ts";
-import { cancelJob, JobHandle, waitForReceipt } from "./job-handle.ts";
+import { cancelJob, JobHandle } from "./job-handle.ts";
 import type { JobRequest } from "./job-request.ts";
 import { toSubmitRequest } from "./job-request.ts";
 import { PushQueue } from "./push-queue.ts";
 import { jobStatusIn, listIn } from "./read-answer.ts";
 import { resolveInputs } from "./resolve-inputs.ts";
+import { listenForSchedulers, type SchedulersView } from "./schedulers.ts";
+import { type SubmitReply, submitUntilAnswered } from "./submit-until-answered.ts";
 import type { ByteStream, UploadOptions } from "./upload.ts";
 import { uploadFile, uploadStream } from "./upload.ts";
+import { waitForReceipt } from "./wait-for-receipt.ts";
 
-/** Planning may read the media's headers on a node first. */
-const PLAN_TIMEOUT_MS = 30_000;
-const READ_TIMEOUT_MS = 5_000;
-/** Tries of a submission that nobody answered. The same job id makes repeats harmless. */
-const SUBMIT_TRIES_MAX = 3;
-const SUBMIT_PAUSE_MS = 300;
+/** Planning may read the media's headers on a node first: silence says less. */
+const PLAN_POLICY: RepeatPolicy = { ...READ_POLICY, silenceMs: [5_000, 10_000], totalMs: 30_000 };
+const ASK_TIMEOUT_MS = 5_000;
+/**
+ * How long a scheduler is awaited where none has ever answered, ms: most likely there is no
+ * cluster, and a person waits for that answer.
+ */
+const ABSENT_MS_AT_FIRST = 1_000;
 /** Samples and ops events that a slow reader may be behind before it loses the oldest. */
 const FEED_LIMIT = 4_096;
 
 export interface SubmitOptions {
   /** Called as the bytes of local files leave. */
   readonly onUpload?: (path: string, sentBytes: number, totalBytes: number) => void;
+  /** Ends the upload or the wait for the answer. A job that was accepted meanwhile runs on. */
   readonly signal?: AbortSignal;
+  /**
+   * True: while the cluster is full, try again after the time that it says, for at most 10 min.
+   * Default false: `OVERLOADED` (with `retryAfterMs`) is thrown.
+   */
+  readonly retryOverloaded?: boolean;
+  /** Told what happens to the job later, such as that it was lost and submitted again. */
+  readonly onNote?: (note: string) => void;
 }
 
 export interface PlannedJob {
@@ -47,6 +64,7 @@ export interface PlannedJob {
 export class Client {
   readonly #bus: Bus;
   readonly #where: string;
+  #wasAnswered = false;
 
   /** @internal Use `connect`. `where` is the bus's address for messages, without credentials. */
   constructor(bus: Bus, where: string) {
@@ -67,14 +85,13 @@ export class Client {
     const body = await this.#prepare(request, jobId, options);
     const feed = new JobEventFeed(this.#bus.messaging, jobId);
     try {
-      const { plan, notes, ...reply } = await this.#submitOnce(body);
-      if (reply.jobId === jobId) {
-        return this.#handle({ jobId, plan, notes: notes ?? plan.notes }, feed);
-      }
+      const reply = await this.#submit(body, options);
+      if (reply.jobId === jobId) return this.#handle(reply, { body, feed, options });
       // The idempotency key belongs to an earlier job: that one's events are wanted.
       feed.close();
       const earlier = new JobEventFeed(this.#bus.messaging, reply.jobId);
-      return this.#handle({ jobId: reply.jobId, plan, notes: notes ?? plan.notes }, earlier);
+      const known = { ...body, jobId: reply.jobId };
+      return this.#handle(reply, { body: known, feed: earlier, options });
     } catch (error) {
       feed.close();
       throw error;
@@ -84,26 +101,32 @@ export class Client {
   /** The plan that a submission would get; nothing runs. Local files are uploaded, to be probed. */
   async plan(request: JobRequest, options: SubmitOptions = {}): Promise<PlannedJob> {
     const body = await this.#prepare(request, request.jobId ?? randomUUID(), options);
-    const answer = await this.#ask<PlannedJob & JobPlan>(subjects.jobPlan, body, PLAN_TIMEOUT_MS);
+    const answer = await this.#read<PlannedJob & JobPlan>(subjects.jobPlan, body, PLAN_POLICY);
     const plan: JobPlan = answer.plan ?? answer;
     return { plan, notes: answer.notes ?? plan.notes };
   }
 
   /** The newest jobs, at most `limit`. */
   async jobs(limit = 100): Promise<JobSummary[]> {
-    const answer = await this.#ask<unknown>(subjects.jobList, { limit });
+    const answer = await this.#read<unknown>(subjects.jobList, { limit });
     return listIn<JobSummary>(answer, "jobs", subjects.jobList);
   }
 
   /** Errors: `NOT_FOUND`. */
   async job(jobId: string): Promise<JobStatus> {
     const subject = subjects.jobGet(jobId);
-    return jobStatusIn(await this.#ask<unknown>(subject, null), subject);
+    return jobStatusIn(await this.#read<unknown>(subject, null), subject);
   }
 
   /** The receipt of any job, once it has ended. */
   async result(jobId: string, options: ResultOptions = {}): Promise<Receipt> {
-    return waitForReceipt(this.#bus.messaging, jobId, options);
+    const { messaging } = this.#bus;
+    const end = new EndWatch(messaging, jobId);
+    try {
+      return await waitForReceipt({ messaging, jobId, end, ...options });
+    } finally {
+      end.close();
+    }
   }
 
   async cancel(jobId: string, reason?: string): Promise<void> {
@@ -115,18 +138,23 @@ export class Client {
     return new JobEventFeed(this.#bus.messaging, jobId).read(after);
   }
 
+  /** Who shares the jobs, and who leads. Listens for a third of a second. */
+  async schedulers(): Promise<SchedulersView> {
+    return this.#explain(listenForSchedulers(this.#bus.messaging), subjects.schedulerPing);
+  }
+
   async nodes(): Promise<NodeView[]> {
-    const answer = await this.#ask<unknown>(subjects.nodeList, null);
+    const answer = await this.#read<unknown>(subjects.nodeList, null);
     return listIn<NodeView>(answer, "nodes", subjects.nodeList);
   }
 
   async instances(): Promise<InstanceView[]> {
-    const answer = await this.#ask<unknown>(subjects.instanceList, null);
+    const answer = await this.#read<unknown>(subjects.instanceList, null);
     return listIn<InstanceView>(answer, "instances", subjects.instanceList);
   }
 
   async library(): Promise<LibraryView> {
-    const answer = await this.#ask<Partial<LibraryView>>(subjects.libraryList, null);
+    const answer = await this.#read<Partial<LibraryView>>(subjects.libraryList, null);
     const executors = listIn<LibraryView["executors"][number]>(
       answer,
       "executors",
@@ -163,9 +191,11 @@ export class Client {
     );
   }
 
-  /** Any public subject with a plain value, for what has no method here. */
+  /** Any public subject with a plain value, for what has no method here. Sent once. */
   async ask<T>(subject: string, value: unknown, schema?: Schema<T>): Promise<T> {
-    return this.#ask(subject, value, READ_TIMEOUT_MS, schema);
+    const request = { subject, value, ...(schema === undefined ? {} : { schema }) };
+    const answer = call<T>(this.#bus.messaging, request, { timeoutMs: ASK_TIMEOUT_MS });
+    return this.#explain(answer, subject);
   }
 
   async close(): Promise<void> {
@@ -173,10 +203,16 @@ export class Client {
   }
 
   #handle(
-    job: { jobId: string; plan: JobPlan; notes: readonly string[] },
-    feed: JobEventFeed,
+    { jobId, plan, notes }: SubmitReply,
+    from: { body: SubmitRequest; feed: JobEventFeed; options: SubmitOptions },
   ): JobHandle {
-    return new JobHandle({ messaging: this.#bus.messaging, feed }, job);
+    const { messaging } = this.#bus;
+    const { body, feed, options } = from;
+    const onNote = options.onNote ?? (() => undefined);
+    return new JobHandle(
+      { messaging, feed, onNote },
+      { jobId, plan, notes: notes ?? plan.notes, body },
+    );
   }
 
   /** Checks everything before the first byte is uploaded. */
@@ -197,33 +233,31 @@ export class Client {
     return { ...body, inputs };
   }
 
-  async #submitOnce(body: SubmitRequest): Promise<PlannedJob & { readonly jobId: string }> {
-    for (let tryNumber = 1; ; tryNumber += 1) {
-      try {
-        return await this.#ask(subjects.jobSubmit, body, PLAN_TIMEOUT_MS);
-      } catch (error) {
-        const isLastTry = tryNumber >= SUBMIT_TRIES_MAX;
-        if (isLastTry || !isRuntimeError(error) || !error.isRetryable) throw error;
-        const pauseMs = error.retryAfterMs ?? SUBMIT_PAUSE_MS * tryNumber;
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      }
-    }
+  async #submit(
+    body: SubmitRequest,
+    { signal, retryOverloaded }: SubmitOptions,
+  ): Promise<SubmitReply> {
+    const answer = submitUntilAnswered(this.#bus.messaging, body, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(retryOverloaded === undefined ? {} : { retryOverloaded }),
+      ...(this.#wasAnswered ? {} : { absentMs: ABSENT_MS_AT_FIRST }),
+    });
+    return this.#explain(answer, subjects.jobSubmit);
   }
 
-  #ask<T>(
-    subject: string,
-    value: unknown,
-    timeoutMs = READ_TIMEOUT_MS,
-    schema?: Schema<T>,
-  ): Promise<T> {
-    const request = { subject, value, ...(schema === undefined ? {} : { schema }) };
-    return this.#explain(call<T>(this.#bus.messaging, request, { timeoutMs }), subject);
+  #read<T>(subject: string, value: unknown, policy: RepeatPolicy = READ_POLICY): Promise<T> {
+    const absentMs = this.#wasAnswered ? policy.absentMs : ABSENT_MS_AT_FIRST;
+    const options = { policy: { ...policy, absentMs } };
+    const answer = callUntilAnswered<T>(this.#bus.messaging, { subject, value }, options);
+    return this.#explain(answer, subject);
   }
 
   /** "No responders" means one thing to a user: there is a bus, but no cluster on it. */
   async #explain<T>(answer: Promise<T>, subject: string): Promise<T> {
     try {
-      return await answer;
+      const value = await answer;
+      this.#wasAnswered = true;
+      return value;
     } catch (error) {
       if (!(error instanceof NoRespondersError)) throw error;
       throw new UnavailableError(

@@ -6,17 +6,17 @@
  * Invariants:
  *   D1. The file appears under its name only when all of it is there and has the artifact's hash.
  */
+
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { call, type Messaging } from "@murakkab/bus";
+import type { Messaging } from "@murakkab/bus";
 import { InvalidArgumentError, RetryableError, UnavailableError } from "@murakkab/kit";
 import { type ArtifactRef, artifactHash } from "@murakkab/model";
 import { downloadReplySchema, subjects } from "@murakkab/protocol";
-
-const TICKET_TIMEOUT_MS = 20_000;
+import { callUntilAnswered, TICKET_POLICY } from "./call-until-answered.ts";
 
 /** Errors: `NOT_FOUND`, `UNAVAILABLE` naming node, `INVALID_ARGUMENT` for a path that can't be written. */
 export async function downloadFile(
@@ -29,7 +29,7 @@ export async function downloadFile(
     value: { artifact },
     schema: downloadReplySchema,
   };
-  const reply = await call(messaging, request, { timeoutMs: TICKET_TIMEOUT_MS });
+  const reply = await callUntilAnswered(messaging, request, { policy: TICKET_POLICY });
   const partial = `${path}.partial-${process.pid}`;
   try {
     const body = await openBody(reply);

@@ -19,6 +19,7 @@ export { JobHandle, JobNotSucceededError, type ResultOptions } from "./job-handl
 export type { JobOptions, JobRequest } from "./job-request.ts";
 export { checkInputs } from "./resolve-inputs.ts";
 export * from "./run.ts";
+export type { SchedulersView, SchedulerView } from "./schedulers.ts";
 export * from "./settings.ts";
 export type { ByteStream, UploadOptions } from "./upload.ts";
 export * from "./workflow-builder.ts";

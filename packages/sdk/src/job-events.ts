@@ -11,13 +11,14 @@
  *   E3. At most PENDING_MAX live events are kept; those over it come from the journal later.
  *   E4. Leaving the loop, or an error, ends the subscription.
  */
-import type { BusMessage, Messaging, Subscription } from "@murakkab/bus";
-import { call } from "@murakkab/bus";
+import type { Messaging, Subscription } from "@murakkab/bus";
 import type { RuntimeError } from "@murakkab/kit";
 import { CancelledError, isRuntimeError, UnavailableError } from "@murakkab/kit";
 import { isTerminalState } from "@murakkab/model";
 import type { JobEvent } from "@murakkab/protocol";
-import { decode, subjects } from "@murakkab/protocol";
+import { subjects } from "@murakkab/protocol";
+import { callUntilAnswered, READ_POLICY } from "./call-until-answered.ts";
+import { decodeEvent, type EndSignal } from "./end-watch.ts";
 import { listIn } from "./read-answer.ts";
 
 /** Why 2,048: more than one fanned-out step usually sends while a reader is busy. */
@@ -26,18 +27,21 @@ const PENDING_MAX = 2_048;
 const SILENCE_MS_MAX = 3_000;
 /** Pause before the journal is asked again for an event that was announced but is not there, ms. */
 const JOURNAL_LAG_MS = 50;
-/** Why 10 s: the journal may have to be read from disk by a scheduler that just took over. */
-const JOURNAL_TIMEOUT_MS = 10_000;
-/** Why 10: with the pause between them, about the time that a scheduler needs to come back. */
-const FAILURES_MAX = 10;
+/** Why 5: each is repeated for some seconds already, which together is about half a minute. */
+const FAILURES_MAX = 5;
 
 type Wake = "event" | "silence";
 
-export class JobEventFeed {
+/** Called when nobody knows the job. Resolves once it is known again, rejects when it is lost. */
+export type OnLost = (error: RuntimeError) => Promise<void>;
+
+export class JobEventFeed implements EndSignal {
   readonly #messaging: Messaging;
   readonly #jobId: string;
   readonly #pending = new Map<number, JobEvent>();
   readonly #subscription: Subscription;
+  readonly #terminalListeners = new Set<() => void>();
+  terminal: JobEvent | null = null;
   #wake: ((reason: Wake) => void) | null = null;
   #isClosed = false;
   #failureCount = 0;
@@ -54,6 +58,11 @@ export class JobEventFeed {
     });
   }
 
+  onTerminal(listener: () => void): () => void {
+    this.#terminalListeners.add(listener);
+    return () => this.#terminalListeners.delete(listener);
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -61,8 +70,11 @@ export class JobEventFeed {
     this.#wake?.("event");
   }
 
-  /** Events after number `after` (0 = all). One reader per feed. */
-  async *read(after = 0): AsyncGenerator<JobEvent, void, undefined> {
+  /**
+   * Events after number `after` (0 = all). One reader per feed. A job that had to begin anew
+   * counts from 1 again: the reader sees its events from the number on that it has come to.
+   */
+  async *read(after = 0, onLost?: OnLost): AsyncGenerator<JobEvent, void, undefined> {
     let last = after;
     let mustAsk = true;
     try {
@@ -72,7 +84,7 @@ export class JobEventFeed {
           throw new CancelledError(`events of job ${this.#jobId} ended: the client was closed`);
         }
         if (mustAsk) {
-          const isOver = await this.#readJournal(last);
+          const isOver = await this.#readJournal(last, onLost);
           if (isOver && !this.#pending.has(last + 1)) return; // Nothing after a terminal event.
         }
         for (let event = this.#shift(last); event !== null; event = this.#shift(last)) {
@@ -94,6 +106,10 @@ export class JobEventFeed {
   }
 
   #take(event: JobEvent): void {
+    if (isTerminalEvent(event)) {
+      this.terminal ??= event;
+      for (const tell of [...this.#terminalListeners]) tell();
+    }
     if (this.#pending.size >= PENDING_MAX && !this.#pending.has(event.number)) return; // E3
     this.#pending.set(event.number, event);
     this.#wake?.("event");
@@ -112,29 +128,39 @@ export class JobEventFeed {
   }
 
   /** Answers whether the journal ends at or before `after` with a terminal event. */
-  async #readJournal(after: number): Promise<boolean> {
+  async #readJournal(after: number, onLost: OnLost | undefined): Promise<boolean> {
     try {
-      const answer = await call<{ readonly hasMore?: boolean }>(
-        this.#messaging,
-        { subject: subjects.jobEvents(this.#jobId), value: { after } },
-        { timeoutMs: JOURNAL_TIMEOUT_MS },
-      );
-      this.#failureCount = 0;
-      const events = listIn<JobEvent>(answer, "events", subjects.jobEvents(this.#jobId));
-      for (const event of events) this.#pending.set(event.number, event);
-      this.#hasMore = answer.hasMore === true;
-      return events.length === 0 && after > 0 && (await this.#isOver());
+      if ((await this.#fetch(after)) > 0 || !(await this.#isOver())) return false;
+      // It may have ended between the two answers.
+      return (await this.#fetch(after)) === 0;
     } catch (error) {
-      this.#noteFailure(error);
+      const isLost = isRuntimeError(error) && error.code === "NOT_FOUND";
+      if (isLost && onLost !== undefined) await onLost(error);
+      else this.#noteFailure(error);
       return false;
     }
   }
 
+  /** Answers how many events the journal gave. */
+  async #fetch(after: number): Promise<number> {
+    const subject = subjects.jobEvents(this.#jobId);
+    const answer = await callUntilAnswered<{ readonly hasMore?: boolean }>(
+      this.#messaging,
+      { subject, value: { after } },
+      { policy: READ_POLICY },
+    );
+    this.#failureCount = 0;
+    const events = listIn<JobEvent>(answer, "events", subject);
+    for (const event of events) this.#pending.set(event.number, event);
+    this.#hasMore = answer.hasMore === true;
+    return events.length;
+  }
+
   async #isOver(): Promise<boolean> {
-    const job = await call<{ readonly state?: string }>(
+    const job = await callUntilAnswered<{ readonly state?: string }>(
       this.#messaging,
       { subject: subjects.jobGet(this.#jobId), value: null },
-      { timeoutMs: JOURNAL_TIMEOUT_MS },
+      { policy: READ_POLICY },
     );
     return isTerminalState(job.state as never);
   }
@@ -158,16 +184,6 @@ export class JobEventFeed {
       const timer = setTimeout(finish, timeoutMs, "silence");
       this.#wake = finish;
     });
-  }
-}
-
-/** `null` for a message that is no event: the journal has the true one. */
-function decodeEvent(message: BusMessage): JobEvent | null {
-  try {
-    const event = decode(message.data, message.headers).value as JobEvent | null;
-    return typeof event?.number === "number" ? event : null;
-  } catch {
-    return null;
   }
 }
 

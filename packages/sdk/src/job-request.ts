@@ -19,6 +19,8 @@ export interface JobOptions {
   readonly idempotencyKey?: string;
   /** Milliseconds from acceptance until the job is given up. */
   readonly deadlineMs?: number;
+  /** False: nothing is journaled; the job is lost with its scheduler. Default true. */
+  readonly durable?: boolean;
   /** A UUID. Default: a new one. */
   readonly jobId?: string;
 }

@@ -30,10 +30,11 @@ export async function run(
   inputs: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<FinishedJob> {
-  const { nats, name, bus, env, connectTimeoutMs, onUpload, signal, ...job } = options;
+  const { nats, name, bus, env, connectTimeoutMs, ...rest } = options;
+  const { onUpload, onNote, retryOverloaded, signal, ...job } = rest;
   const client = await connect(withoutUndefined({ nats, name, bus, env, connectTimeoutMs }));
   try {
-    const sending = withoutUndefined({ onUpload, signal });
+    const sending = withoutUndefined({ onUpload, onNote, retryOverloaded, signal });
     const handle = await client.submit({ ...job, description, inputs }, sending);
     try {
       const receipt = await handle.result(withoutUndefined({ signal }));

@@ -8,6 +8,7 @@
  *   U1. Every error about a file names the file as the caller wrote it.
  *   U2. The ticket goes into a header, never into a URL, a message or a log.
  */
+
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,10 +16,10 @@ import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Messaging } from "@murakkab/bus";
-import { call } from "@murakkab/bus";
 import { InvalidArgumentError, isRuntimeError } from "@murakkab/kit";
 import type { ArtifactRef } from "@murakkab/model";
 import { subjects, uploadReplySchema } from "@murakkab/protocol";
+import { callUntilAnswered, TICKET_POLICY } from "./call-until-answered.ts";
 import { postFile } from "./post-file.ts";
 
 /** Anything that yields bytes: a Node stream, a web stream, an async generator. */
@@ -32,8 +33,6 @@ export interface UploadOptions {
   readonly onProgress?: (sentBytes: number, totalBytes: number) => void;
 }
 
-/** Why 10 s: issuing a ticket is a lookup; longer means that no node is there. */
-const TICKET_TIMEOUT_MS = 10_000;
 /** The wire's own bound. */
 const NAME_CHARS_MAX = 255;
 
@@ -44,11 +43,11 @@ export async function uploadFile(
 ): Promise<ArtifactRef> {
   const bytes = await checkFile(path);
   const name = shortName(options.name ?? basename(path));
-  const target = await call(
+  const target = await callUntilAnswered(
     messaging,
     { subject: subjects.artifactUpload, value: { bytes, name }, schema: uploadReplySchema },
     {
-      timeoutMs: TICKET_TIMEOUT_MS,
+      policy: TICKET_POLICY,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     },
   );

@@ -5,7 +5,7 @@
 import type { Bus, Schema, Subscription } from "@murakkab/bus";
 import { createMemoryBus, publishValue, serve } from "@murakkab/bus";
 import { SYSTEM_CLOCK } from "@murakkab/bus/nats";
-import { NotFoundError, seededRandom, UnavailableError } from "@murakkab/kit";
+import { NotFoundError, type RuntimeError, seededRandom, UnavailableError } from "@murakkab/kit";
 import type { JobPlan, JobStatus, Receipt } from "@murakkab/model";
 import type { JobEvent, JobEventName, SubmitRequest } from "@murakkab/protocol";
 import {
@@ -58,14 +58,27 @@ export function receiptOf(jobId: string, fields: Partial<Receipt> = {}): Receipt
   };
 }
 
+/** The answer of a process that is no more. */
+const NEVER = new Promise<never>(() => undefined);
+
 export class FakeScheduler {
   readonly bus: Bus;
   readonly submissions: SubmitRequest[] = [];
   readonly journal = new Map<string, JobEvent[]>();
   readonly receipts = new Map<string, Receipt>();
   readonly cancelled: string[] = [];
-  /** Submissions that get no answer before one is answered. */
+  /** Submissions that are answered with an error that may pass, before one is answered. */
   lostSubmitCount = 0;
+  /** Submissions that get no answer at all: their scheduler was killed. */
+  silentSubmitCount = 0;
+  /** The same for waits; and a number of `get`s after them. */
+  isWaitSilent = false;
+  silentGetCount = 0;
+  silentEventsCount = 0;
+  /** Jobs that the store has forgotten; a submission makes one known again. */
+  readonly forgotten = new Set<string>();
+  /** What the next submissions are refused with. */
+  readonly refusals: RuntimeError[] = [];
   eventsPerAnswer = 1_000;
   uploadTarget: { node: string; url: string; ticket: string } | null = null;
   readonly #subscriptions: Subscription[] = [];
@@ -74,16 +87,34 @@ export class FakeScheduler {
     this.bus = createMemoryBus({ clock: SYSTEM_CLOCK, random: seededRandom("fake-scheduler") });
     this.#serve(subjects.jobSubmit, submitSchema, (request) => {
       this.submissions.push(request);
+      this.forgotten.delete(request.jobId ?? "");
+      if (this.silentSubmitCount > 0) {
+        this.silentSubmitCount -= 1;
+        return NEVER;
+      }
+      const refusal = this.refusals.shift();
+      if (refusal !== undefined) throw refusal;
       if (this.lostSubmitCount > 0) {
         this.lostSubmitCount -= 1;
         throw new UnavailableError("the journal is away");
       }
-      return { jobId: request.jobId, decision: "accepted", plan: PLAN };
+      const isRepeated = this.submissions.some(
+        (other) => other !== request && other.jobId === request.jobId,
+      );
+      const notes = isRepeated ? [`job ${request.jobId} was accepted before`] : [];
+      return { jobId: request.jobId, decision: "accepted", plan: PLAN, notes };
     });
     this.#serve(subjects.jobWait("*"), jobWaitSchema, (_request, subject) => {
+      if (this.isWaitSilent) return NEVER;
+      this.#checkKnown(lastToken(subject));
       return this.receipts.get(lastToken(subject)) ?? this.#status(lastToken(subject));
     });
     this.#serve(subjects.jobGet("*"), jobCancelSchema, (_request, subject) => {
+      if (this.silentGetCount > 0) {
+        this.silentGetCount -= 1;
+        return NEVER;
+      }
+      this.#checkKnown(lastToken(subject));
       return this.receipts.get(lastToken(subject)) ?? this.#status(lastToken(subject));
     });
     this.#serve(subjects.jobCancel("*"), jobCancelSchema, (_request, subject) => {
@@ -91,6 +122,11 @@ export class FakeScheduler {
       return {};
     });
     this.#serve(subjects.jobEvents("*"), jobEventsSchema, (request, subject) => {
+      if (this.silentEventsCount > 0) {
+        this.silentEventsCount -= 1;
+        return NEVER;
+      }
+      this.#checkKnown(lastToken(subject));
       const all = this.journal.get(lastToken(subject));
       if (all === undefined) throw new NotFoundError(`job ${lastToken(subject)} is not known`);
       const after = all.filter((event) => event.number > (request?.after ?? 0));
@@ -104,7 +140,11 @@ export class FakeScheduler {
   }
 
   /** Into the journal; `isLive` also publishes it. */
-  append(jobId: string, event: JobEventName, { isLive = true } = {}): JobEvent {
+  append(
+    jobId: string,
+    event: JobEventName,
+    { isLive = true, data = {} }: { isLive?: boolean; data?: JobEvent["data"] } = {},
+  ): JobEvent {
     const events = this.journal.get(jobId) ?? [];
     this.journal.set(jobId, events);
     const entry: JobEvent = {
@@ -113,7 +153,7 @@ export class FakeScheduler {
       event,
       at: "2026-01-01T00:00:00.000Z",
       sinceMs: events.length,
-      data: {},
+      data,
     };
     events.push(entry);
     if (isLive) this.publish(entry);
@@ -126,6 +166,10 @@ export class FakeScheduler {
 
   close(): void {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #checkKnown(jobId: string): void {
+    if (this.forgotten.has(jobId)) throw new NotFoundError(`job ${jobId} is not known`);
   }
 
   #status(jobId: string): JobStatus {

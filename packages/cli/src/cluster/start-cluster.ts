@@ -1,5 +1,5 @@
 /**
- * A whole cluster on this host: bus, scheduler, agents.
+ * A whole cluster on this host: bus, schedulers, agents.
  *
  * Owns:      the order of start and stop, what each process is told, what belongs to the cluster
  *            and must be gone at the end.
@@ -7,14 +7,15 @@
  *
  * Invariants:
  *   K1. A failed or interrupted start leaves nothing: what was started is stopped first.
- *   K2. Stop order is scheduler, agents, bus, files: nobody reacts to the loss of what is stopped
+ *   K2. Stop order is schedulers, agents, bus, files: nobody reacts to the loss of what is stopped
  *       on purpose.
  *   K3. No secret is in an argument list: the token goes by file, a URL with credentials by
  *       environment.
  */
 import { hostname } from "node:os";
-import { UnavailableError } from "@murakkab/kit";
+import { isRuntimeError, UnavailableError } from "@murakkab/kit";
 import type { NodeOffer } from "@murakkab/model";
+import { subjects } from "@murakkab/protocol";
 import type { Client } from "@murakkab/sdk";
 import { connect, redactUrl } from "@murakkab/sdk";
 import { Child } from "./child.ts";
@@ -30,6 +31,7 @@ import { shareHost, thisHost } from "./share-host.ts";
 export interface ClusterOptions {
   /** A bus that is there already. Absent: an embedded one. */
   readonly natsUrl?: string;
+  readonly schedulerCount: number;
   readonly agentCount: number;
   /** Kept afterwards. Absent: a temporary directory. */
   readonly dataDir?: string;
@@ -56,14 +58,16 @@ export interface Cluster {
 
 /** Why 5 s: the scheduler's and the agents' own bound for an orderly end is below it. */
 const STOP_GRACE_MS = 5_000;
-/** How long the scheduler may take to see all agents, ms. */
+/** More than a host's cores can use: each takes one core under load. */
+export const SCHEDULER_COUNT_MAX = 8;
+/** How long the leader may take to see all agents, ms. */
 const REGISTER_TIMEOUT_MS = 15_000;
 const REGISTER_POLL_MS = 50;
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const shares = shareHost(thisHost(), options.agentCount); // Fails before anything is started.
   const dataDir = openDataDir(options.dataDir, options.isDataKept);
-  const parts: Parts = { dataDir, bus: null, children: [], client: null };
+  const parts: Parts = { dataDir, bus: null, schedulers: [], agents: [], client: null };
   const removeFiles = (): void => parts.dataDir.remove();
   process.once("exit", removeFiles);
   const stop = async (): Promise<void> => {
@@ -74,7 +78,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const natsUrl = await startParts(parts, shares, options);
     const { client } = parts;
     if (client === null) throw new UnavailableError("the cluster has no client");
-    const nodes = parts.children.slice(1).map((child) => child.name);
+    const nodes = parts.agents.map((child) => child.name);
     return {
       ...{ natsUrl, nodes, client, stop },
       dataDir: parts.dataDir.path,
@@ -89,8 +93,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 interface Parts {
   readonly dataDir: DataDir;
   bus: EmbeddedBus | null;
-  /** The scheduler, then the agents. */
-  readonly children: Child[];
+  readonly schedulers: Child[];
+  readonly agents: Child[];
   client: Client | null;
 }
 
@@ -108,30 +112,27 @@ async function startParts(
   signal.throwIfAborted();
   const natsUrl = parts.bus?.url ?? options.natsUrl ?? "";
   parts.client = await connect({ nats: natsUrl, name: "murakkab-up" });
-  await refuseSecondScheduler(parts.client, natsUrl);
+  await refuseSecondCluster(parts.client, natsUrl);
 
   // One that fails ends the wait for the others.
   const failure = new AbortController();
   const shared = { parts, options, natsUrl, signal: AbortSignal.any([signal, failure.signal]) };
   // All at once: on two cores the start of Node is what takes the time.
-  const starts = [
-    startChild(
-      shared,
-      schedulerSpec("scheduler", { program: paths.scheduler, libraries: options.libraries }),
-    ),
-    ...shares.map((share, index) => {
-      const name = nodeName(index, parts.bus !== null);
-      const data = parts.dataDir.sub(name);
-      const { inputRoot } = options;
-      return startChild(shared, agentSpec(name, { program: paths.agent, share, data, inputRoot }));
-    }),
-  ];
-  // Each outcome is awaited, so that after a failure none is started behind stopParts' back.
-  for (const start of starts) start.catch((error: unknown) => failure.abort(error));
-  const outcomes = await Promise.allSettled(starts);
-  for (const outcome of outcomes) {
-    if (outcome.status === "fulfilled") parts.children.push(outcome.value);
+  const program = paths.scheduler;
+  const { libraries, inputRoot, schedulerCount } = options;
+  const schedulers = Array.from({ length: schedulerCount }, (_, index) =>
+    startChild(shared, schedulerSpec(schedulerName(index, schedulerCount), { program, libraries })),
+  );
+  const agents = shares.map((share, index) => {
+    const name = nodeName(index, parts.bus !== null);
+    const data = parts.dataDir.sub(name);
+    return startChild(shared, agentSpec(name, { program: paths.agent, share, data, inputRoot }));
+  });
+  for (const start of [...schedulers, ...agents]) {
+    start.catch((error: unknown) => failure.abort(error));
   }
+  await takeStarted(schedulers, parts.schedulers);
+  await takeStarted(agents, parts.agents);
   failure.signal.throwIfAborted();
   await waitForNodes(parts, signal);
   return natsUrl;
@@ -149,6 +150,17 @@ async function startChild(
   return child;
 }
 
+/** Each outcome is awaited, so that after a failure none is started behind stopParts' back. */
+async function takeStarted(starts: readonly Promise<Child>[], into: Child[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(starts)) {
+    if (outcome.status === "fulfilled") into.push(outcome.value);
+  }
+}
+
+function schedulerName(index: number, count: number): string {
+  return count === 1 ? "scheduler" : `scheduler-${index + 1}`;
+}
+
 /** On a shared bus the host's name keeps agents of several hosts apart. */
 function nodeName(index: number, isAlone: boolean): string {
   const host = isAlone
@@ -159,24 +171,30 @@ function nodeName(index: number, isAlone: boolean): string {
   return `${host}-${index + 1}`;
 }
 
-async function refuseSecondScheduler(client: Client, natsUrl: string): Promise<void> {
+/**
+ * Schedulers of one cluster share its jobs, but a cluster of `up` is one of its own: it has its own
+ * token, which the agents of another one refuse.
+ */
+async function refuseSecondCluster(client: Client, natsUrl: string): Promise<void> {
   if (!(await hasScheduler(client))) return;
   throw new UnavailableError(
-    `a scheduler already answers on ${redactUrl(natsUrl)}, expected none: add this host with "murakkab node"`,
+    `a cluster already runs on ${redactUrl(natsUrl)}, expected none: add to it with ` +
+      '"murakkab node" or "murakkab scheduler" and its --token-file',
   );
 }
 
 export async function hasScheduler(client: Client): Promise<boolean> {
   try {
-    await client.nodes();
+    await client.ask(subjects.schedulerPing, {});
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // Somebody is there who is too busy to answer.
+    return isRuntimeError(error) && error.code === "TIMEOUT";
   }
 }
 
 async function waitForNodes(parts: Parts, signal: AbortSignal): Promise<void> {
-  const expected = parts.children.slice(1).map((child) => child.name);
+  const expected = parts.agents.map((child) => child.name);
   const isDead = firstDeath(parts);
   const deadline = performance.now() + REGISTER_TIMEOUT_MS;
   for (;;) {
@@ -195,8 +213,8 @@ async function waitForNodes(parts: Parts, signal: AbortSignal): Promise<void> {
   }
 }
 
-function firstDeath({ bus, children }: Parts): Promise<UnavailableError> {
-  const deaths = children.map(async (child) => {
+function firstDeath({ bus, schedulers, agents }: Parts): Promise<UnavailableError> {
+  const deaths = [...schedulers, ...agents].map(async (child) => {
     const reason = await child.exited;
     return child.isStopping ? new Promise<never>(() => undefined) : child.failure(reason);
   });
@@ -208,9 +226,8 @@ function firstDeath({ bus, children }: Parts): Promise<UnavailableError> {
 
 /** K2. */
 async function stopParts(parts: Parts): Promise<void> {
-  const [scheduler, ...agents] = parts.children;
-  await scheduler?.stop(STOP_GRACE_MS);
-  await Promise.all(agents.map((agent) => agent.stop(STOP_GRACE_MS)));
+  await Promise.all(parts.schedulers.map((scheduler) => scheduler.stop(STOP_GRACE_MS)));
+  await Promise.all(parts.agents.map((agent) => agent.stop(STOP_GRACE_MS)));
   await parts.client?.close();
   await parts.bus?.stop();
   parts.dataDir.remove();

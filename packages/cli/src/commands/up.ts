@@ -2,12 +2,13 @@
 import { redactUrl, removeCurrentCluster, writeCurrentCluster } from "@murakkab/sdk";
 import { AGENT_COUNT_MAX } from "../cluster/share-host.ts";
 import type { ClusterOptions } from "../cluster/start-cluster.ts";
-import { startCluster } from "../cluster/start-cluster.ts";
+import { SCHEDULER_COUNT_MAX, startCluster } from "../cluster/start-cluster.ts";
 import type { CommonOptions, Context } from "../context.ts";
 import { orInterrupted, printJson } from "../context.ts";
 import { parseCount } from "../parse-options.ts";
 
 export interface UpFlags extends CommonOptions {
+  readonly schedulers?: string;
   readonly agents?: string;
   readonly data?: string;
   readonly library?: readonly string[];
@@ -24,6 +25,7 @@ export function clusterOptions(
   return {
     ...(natsUrl === undefined ? {} : { natsUrl }),
     ...(flags.data === undefined ? {} : { dataDir: flags.data }),
+    schedulerCount: parseCount("schedulers", flags.schedulers ?? "1", SCHEDULER_COUNT_MAX),
     agentCount: parseCount("agents", flags.agents ?? "2", AGENT_COUNT_MAX),
     libraries: flags.library ?? [],
     inputRoot: flags.inputRoot ?? cwd,

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { promisify } from "node:util";
 import { findNatsServer } from "@murakkab/bus/nats-server";
 import { describeError } from "@murakkab/kit";
-import type { Client } from "@murakkab/sdk";
+import { PARTITION_COUNT } from "@murakkab/protocol";
+import type { Client, SchedulersView } from "@murakkab/sdk";
 import { formatBytes } from "../render/units.ts";
 
 export interface Finding {
@@ -144,5 +145,25 @@ export function checkClocks(
     check: "clock",
     verdict: skewed.length === 0 ? "good" : "poor",
     text: skewed.length === 0 ? new Date(nowMs).toISOString() : skewed.join(", "),
+  };
+}
+
+/** That somebody leads, and that every job has an owner. */
+export function checkSchedulers({ schedulers, leader }: SchedulersView): Finding {
+  const check = "schedulers";
+  if (leader === null) {
+    const text = `none of ${schedulers.length} leads: nodes cannot register, nothing is started`;
+    return { check, verdict: "bad", text };
+  }
+  const owned = schedulers.reduce((sum, { ownedPartitionCount }) => sum + ownedPartitionCount, 0);
+  // No beats: one of the former version, or this user may not hear them.
+  if (schedulers.length === 0) return { check, verdict: "good", text: `${leader} leads` };
+  const text = `${schedulers.length}, ${leader} leads`;
+  if (owned >= PARTITION_COUNT) return { check, verdict: "good", text };
+  const free = PARTITION_COUNT - owned;
+  return {
+    check,
+    verdict: "poor",
+    text: `${text}; ${free} of ${PARTITION_COUNT} partitions of the jobs have no owner just now`,
   };
 }

@@ -16,6 +16,7 @@ import {
   checkNode,
   checkPorts,
   checkProgram,
+  checkSchedulers,
 } from "./checks.ts";
 
 export async function doctor(context: Context, flags: CommonOptions): Promise<number> {
@@ -83,9 +84,11 @@ async function examineCluster(client: Client): Promise<Finding[]> {
     sample === null ? [] : [{ node, sampledAt: sample.sampledAt, sampleAgeMs: sampleAgeMs ?? 0 }],
   );
   const { executors } = await client.library();
+  const schedulers = checkSchedulers(await client.schedulers());
   return [
     checkClocks(samples, Date.now()),
-    { check: "scheduler", verdict: "good", text: `${executors.length} executors in its library` },
+    schedulers,
+    { check: "library", verdict: "good", text: `${executors.length} executors` },
     {
       check: "nodes",
       verdict: nodes.length === 0 ? "bad" : "good",

@@ -18,10 +18,12 @@ import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "@murakkab/kit";
-import { redact } from "@murakkab/kit";
+import { describeError, redact } from "@murakkab/kit";
 import type { WorkerSpec } from "@murakkab/protocol";
 import { INSTANCE_VARIABLE, STDERR_TAIL_BYTES, workerMessageSchema } from "@murakkab/protocol";
+import { KILL_WAIT_MS } from "../limits.ts";
 import type {
   InstanceProcess,
   LeftWorker,
@@ -33,6 +35,7 @@ import type {
 import type { InstanceRecord } from "./instance-record.ts";
 import { findRecorded, isRunning, recordOf, writeRecord } from "./instance-record.ts";
 import { isLinux, processTree, readStat, residentBytes } from "./proc.ts";
+import type { ReapTarget } from "./reaper.ts";
 import { reap, sendSignal } from "./reaper.ts";
 import { TailBuffer } from "./tail-buffer.ts";
 
@@ -86,10 +89,27 @@ export class ChildProcesses implements ProcessPort {
             ? "its worker has ended"
             : "its worker was not ready yet";
       log.info({ event: "instance.reaped", instanceId: instance, reason }, "leftovers are ended");
-      await reap({ instance, scratchDir, ...identityIn(found), isWitnessed: false });
-      await rm(scratchDir, { recursive: true, force: true });
+      const target = { instance, scratchDir, ...identityIn(found), isWitnessed: false };
+      if (await this.#reapLeft(target)) await rm(scratchDir, { recursive: true, force: true });
     }
     return left;
+  }
+
+  /** False when something does not end: its record stays for the next look. */
+  async #reapLeft(target: ReapTarget): Promise<boolean> {
+    const late = new AbortController();
+    const timer = pause(KILL_WAIT_MS, false, { signal: late.signal });
+    const isGone = await Promise.race([reap(target, late.signal).then(() => true), timer]);
+    late.abort();
+    timer.catch(() => undefined);
+    const { instance: instanceId } = target;
+    if (!isGone) {
+      this.#options.log.error(
+        { event: "instance.reap-failed", instanceId },
+        "leftovers do not end",
+      );
+    }
+    return isGone;
   }
 
   spawn(request: SpawnRequest, events: ProcessEvents): InstanceProcess {
@@ -105,10 +125,10 @@ export class ChildProcesses implements ProcessPort {
     });
     const pid = child.pid ?? null;
     const record = pid === null ? null : recordOf({ pid, ...request });
-    if (record !== null) writeRecord(scratchDir, record);
+    if (record !== null) this.#record(scratchDir, record);
     this.#sendSpec(child, request, scratchDir);
     const onReady = (): void => {
-      if (record !== null) writeRecord(scratchDir, { ...record, isReady: true });
+      if (record !== null) this.#record(scratchDir, { ...record, isReady: true });
       events.onReady();
     };
     listen(child, { ...events, onReady }, this.#options.onStderr);
@@ -120,6 +140,17 @@ export class ChildProcesses implements ProcessPort {
         reapInstance(scratchDir, { instance, pid, startTicks: record?.startTicks ?? null }),
       usage: () => (pid === null ? null : treeUsage(pid)),
     };
+  }
+
+  /** Without its record a worker serves as well; only the next agent could not adopt it. */
+  #record(scratchDir: string, record: InstanceRecord): void {
+    try {
+      writeRecord(scratchDir, record);
+    } catch (error) {
+      const { instance: instanceId } = record;
+      const fields = { event: "instance.not-recorded", instanceId, reason: describeError(error) };
+      this.#options.log.warn(fields, "instance not recorded");
+    }
   }
 
   #sendSpec(child: ChildProcess, request: SpawnRequest, scratchDir: string): void {

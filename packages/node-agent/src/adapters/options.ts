@@ -1,5 +1,6 @@
 /** The agent's flags and environment, checked. Reads no file and no environment by itself. */
 import { parseArgs } from "node:util";
+import { checkBusIsSafe } from "@murakkab/bus/nats";
 import { InvalidArgumentError } from "@murakkab/kit";
 import type { WorkerSpec } from "@murakkab/protocol";
 import { isSubjectToken, ORPHAN_LIMIT_MS_DEFAULT } from "@murakkab/protocol";
@@ -77,7 +78,9 @@ export function readSettings(
   if (flags.help === true) return "help";
   const node = nodeName(flags.node, defaults.hostname);
   const bus = busSettings(flags.nats ?? env["NATS_URL"] ?? "nats://127.0.0.1:4222", env);
-  if (flags.insecure !== true) checkBusIsSafe(bus);
+  if (flags.insecure !== true) {
+    checkBusIsSafe(bus.servers, (bus.user ?? bus.token ?? bus.credsFile) !== undefined);
+  }
   const tokenFile = flags["token-file"] ?? env["MURAKKAB_TOKEN_FILE"];
   if (tokenFile === undefined) {
     throw new InvalidArgumentError(
@@ -185,23 +188,6 @@ function busSettings(nats: string, env: Environment): WorkerSpec["bus"] {
     ...(token === undefined ? {} : { token }),
     ...(credsFile === undefined ? {} : { credsFile }),
   };
-}
-
-/** Whoever reaches a bus without credentials can run programs on this host. */
-function checkBusIsSafe(bus: WorkerSpec["bus"]): void {
-  if ((bus.user ?? bus.token ?? bus.credsFile) !== undefined) return;
-  for (const server of bus.servers.split(",")) {
-    const { hostname, host } = new URL(server);
-    if (isLoopback(hostname)) continue;
-    throw new InvalidArgumentError(
-      `the bus at ${host} is not on this host and no credentials are given, ` +
-        "expected NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_CREDS, or --insecure",
-    );
-  }
-}
-
-export function isLoopback(hostname: string): boolean {
-  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);
 }
 
 function positive(flag: string, text: string | undefined, fallback: number): number {

@@ -34,9 +34,9 @@ export interface ReapTarget {
   readonly isWitnessed: boolean;
 }
 
-/** The caller bounds the time. */
-export async function reap(target: ReapTarget): Promise<void> {
-  for (;;) {
+/** The caller bounds the time, and may end the looking by the signal. */
+export async function reap(target: ReapTarget, signal?: AbortSignal): Promise<void> {
+  while (signal?.aborted !== true) {
     const left = isLinux ? killProcesses(target) : killGroups(target);
     if (left === 0) return;
     await pause(LOOK_INTERVAL_MS);

@@ -20,6 +20,7 @@ import type { InstanceExited, InstanceStart } from "@murakkab/protocol";
 import { EXITED_REMEMBERED_COUNT_MAX, FULL_RETRY_AFTER_MS, KILL_WAIT_MS } from "../limits.ts";
 import type {
   HostPort,
+  InstanceProcess,
   LeftWorker,
   ProcessEvents,
   ProcessExit,
@@ -89,7 +90,7 @@ export class InstanceSupervisor {
       );
       const process = left.adopt(NO_EVENTS);
       process.kill();
-      await process.reap();
+      await this.#reap(id, process);
     }
   }
 
@@ -275,15 +276,8 @@ export class InstanceSupervisor {
     if (instance === undefined || instance.state === "exited") return;
     instance.state = "exited";
     const reason = instance.endReason ?? describeExit(exit);
-    const { clock, log } = this.#components;
-    try {
-      await within(clock, KILL_WAIT_MS, instance.process.reap(), () => {
-        return new TerminalError("REAP_FAILED", "a process did not end after SIGKILL");
-      });
-    } catch (error) {
-      const described = describeError(error);
-      log.error({ event: "instance.reap-failed", instanceId: id, reason: described }, "not reaped");
-    }
+    const { log } = this.#components;
+    await this.#reap(id, instance.process);
     this.#instances.delete(id);
     this.#rememberEnded(id, reason);
     const { wasExpected } = instance;
@@ -300,6 +294,19 @@ export class InstanceSupervisor {
     if (wasExpected) log.info(fields, "instance exited");
     else log.warn(fields, "instance exited unexpectedly");
     instance.gone.resolve();
+  }
+
+  /** Never rejects: what does not end within the limit is named and given up. */
+  async #reap(id: string, process: InstanceProcess): Promise<void> {
+    const { clock, log } = this.#components;
+    try {
+      await within(clock, KILL_WAIT_MS, process.reap(), () => {
+        return new TerminalError("REAP_FAILED", "a process did not end after SIGKILL");
+      });
+    } catch (error) {
+      const reason = describeError(error);
+      log.error({ event: "instance.reap-failed", instanceId: id, reason }, "not reaped");
+    }
   }
 
   #rememberEnded(id: string, reason: string): void {

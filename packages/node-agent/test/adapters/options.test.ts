@@ -1,5 +1,5 @@
 /** Flags and environment: defaults, credentials, and one clear sentence for each mistake. */
-import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { redact } from "@murakkab/kit";
 import { describe, expect, it } from "vitest";
@@ -7,7 +7,6 @@ import { parseRange } from "../../src/adapters/byte-range.ts";
 import { lockDataDir } from "../../src/adapters/data-lock.ts";
 import { readSettings } from "../../src/adapters/options.ts";
 import { TailBuffer } from "../../src/adapters/tail-buffer.ts";
-import { readTokenFile } from "../../src/adapters/token-file.ts";
 import { temporaryDir } from "../fixtures/temporary.ts";
 
 const DEFAULTS = { hostname: "gpu-1.example.org", cores: 8, memoryBytes: 10 * 1_073_741_824 };
@@ -94,20 +93,6 @@ describe("settings", () => {
       node: expect.anything(),
     });
     expect(() => readSettings([], {}, DEFAULTS)).toThrow(/--token-file is missing/);
-  });
-});
-
-describe("token file", () => {
-  it("must be there, long enough, and not for everyone", () => {
-    const file = join(temporaryDir(), "token");
-    expect(() => readTokenFile(file)).toThrow(/cannot be read \(ENOENT\), expected the file/);
-    writeFileSync(file, "0123456789abcdef\n", { mode: 0o600 });
-    expect(readTokenFile(file)).toBe("0123456789abcdef");
-    chmodSync(file, 0o644);
-    expect(() => readTokenFile(file)).toThrow(/can be read by everyone, expected mode 600/);
-    chmodSync(file, 0o600);
-    writeFileSync(file, "short");
-    expect(() => readTokenFile(file)).toThrow(/holds 5 characters, expected at least 16/);
   });
 });
 

@@ -76,10 +76,14 @@ export interface PartitionJournalSettings {
   readonly payloadBytesMax: number;
 }
 
-interface Pending {
-  readonly entries: readonly JournalEntry[];
+/** Called once: with the sequence of the batch, or with why it was not stored. */
+export interface Stored {
   readonly resolve: (sequence: number) => void;
   readonly reject: (error: Error) => void;
+}
+
+interface Pending extends Stored {
+  readonly entries: readonly JournalEntry[];
 }
 
 const REPEAT_BACKOFF = { baseMs: 20, maxMs: 500 };
@@ -140,9 +144,18 @@ export class PartitionJournal {
     const isStored = !this.isFlushing && this.pending.length === 0 && this.isOwnedWritten;
     if (entries.length === 0 && isStored) return Promise.resolve(this.storedSequence);
     return new Promise((resolve, reject) => {
-      this.pending.push({ entries, resolve, reject });
-      this.flushSoon();
+      this.add(entries, { resolve, reject });
     });
+  }
+
+  /** `append` for those who need no promise: most entries of a job are not waited for. */
+  add(entries: readonly JournalEntry[], { resolve, reject }: Stored): void {
+    if (this.isFenced) {
+      reject(new FencedError(this.settings.partition));
+      return;
+    }
+    this.pending.push({ entries, resolve, reject });
+    this.flushSoon();
   }
 
   /** The store may have lost what it acknowledged: looks, and repairs it (P4). */

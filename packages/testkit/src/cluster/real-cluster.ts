@@ -89,7 +89,10 @@ export class RealCluster {
   readonly server: NatsServerProcess;
   readonly bus: Bus;
   readonly directory: string;
+  /** The first one, or what `restartScheduler` put into its place. */
   scheduler: RealProcess;
+  /** All that were started, also those that have ended. */
+  readonly schedulers: RealProcess[];
   readonly agents = new Map<string, RealProcess>();
   private readonly options: RealClusterOptions;
 
@@ -104,6 +107,7 @@ export class RealCluster {
     this.bus = parts.bus;
     this.directory = parts.directory;
     this.scheduler = parts.scheduler;
+    this.schedulers = [parts.scheduler];
     this.options = parts.options;
   }
 
@@ -142,11 +146,18 @@ export class RealCluster {
     return agent;
   }
 
+  /** One more scheduler beside those that run. It is there once `ready("scheduler.ready")`. */
+  startScheduler(): RealProcess {
+    const { server, directory, options } = this;
+    const scheduler = startScheduler({ server, directory, options });
+    this.schedulers.push(scheduler);
+    return scheduler;
+  }
+
   async restartScheduler(): Promise<void> {
     this.scheduler.kill("SIGKILL");
     await this.scheduler.ended();
-    const { server, directory, options } = this;
-    this.scheduler = startScheduler({ server, directory, options });
+    this.scheduler = this.startScheduler();
     await this.scheduler.ready("scheduler.ready");
   }
 
@@ -196,7 +207,7 @@ export class RealCluster {
 
   /** Stops everything and removes its files. */
   async stop(): Promise<void> {
-    const processes = [this.scheduler, ...this.agents.values()];
+    const processes = [...this.schedulers, ...this.agents.values()];
     for (const it of processes) it.kill("SIGTERM");
     for (const it of processes) await it.ended();
     await this.bus.close();
