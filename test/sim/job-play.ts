@@ -1,10 +1,10 @@
 /** A small fleet with two or more schedulers, jobs on it, and what must hold of all of them. */
+import assert from "node:assert/strict";
 import { call } from "@murakkab/bus";
 import { delay, isRuntimeError, type Logger } from "@murakkab/kit";
 import type { ExecutorEntry, JobReply, JobStatus, Receipt, Workflow } from "@murakkab/model";
 import { type JobEvent, subjects } from "@murakkab/protocol";
 import { buildExecutor, SimFleet, type SimFleetOptions } from "@murakkab/testkit";
-import { expect } from "vitest";
 
 const ports = { inputs: { text: "question" }, outputs: { text: "question" } };
 const effect: Partial<ExecutorEntry> = { isPure: false, isDeterministic: false };
@@ -101,8 +101,9 @@ export class JobPlay {
 
   async submit(job: Job): Promise<string> {
     const reply = await this.ask<JobReply>(subjects.jobSubmit, job);
-    expect(reply).toMatchObject({ decision: "accepted", plan: { workflow: job.workflow } });
-    return (reply as { jobId: string }).jobId;
+    assert("decision" in reply && reply.decision === "accepted");
+    assert.equal(reply.plan?.workflow, job.workflow);
+    return reply.jobId;
   }
 
   async end(jobId: string): Promise<Receipt> {
@@ -126,17 +127,21 @@ export class JobPlay {
 
   /** One end, events without a gap, and nothing that is shown as done was done again. */
   async check(receipt: Receipt, state: Receipt["state"] = "succeeded"): Promise<void> {
-    expect([receipt.state, receipt.error]).toEqual([
-      state,
-      state === "succeeded" ? undefined : expect.anything(),
-    ]);
+    assert.equal(receipt.state, state, JSON.stringify(receipt.error));
+    assert.equal(receipt.error === undefined, state === "succeeded");
     const events = await this.events(receipt.jobId);
-    expect(events.map((event) => event.number)).toEqual(events.map((_event, index) => index + 1));
+    assert.deepEqual(
+      events.map((event) => event.number),
+      events.map((_event, index) => index + 1),
+    );
     const ends = events.filter((it) => ["succeeded", "failed", "cancelled"].includes(it.event));
-    expect(ends.map((it) => it.event)).toEqual([state]);
+    assert.deepEqual(
+      ends.map((it) => it.event),
+      [state],
+    );
     const done = events.filter((it) => it.event === "attempt-finished");
-    expect(new Set(done.map((it) => it.data["step"])).size).toBe(done.length);
-    if (state === "succeeded") expect(done).toHaveLength(3);
+    assert.equal(new Set(done.map((it) => it.data["step"])).size, done.length);
+    if (state === "succeeded") assert.equal(done.length, 3);
   }
 
   /** Each step of these jobs ran once, but for attempts that failed for a reason. */
@@ -147,7 +152,7 @@ export class JobPlay {
       failedCount += events.filter((it) => it.event === "attempt-failed").length;
     }
     const extra = [...this.runs.values()].reduce((sum, count) => sum + count - 1, 0);
-    expect(extra).toBeLessThanOrEqual(failedCount);
+    assert(extra <= failedCount, `${extra} runs too many, ${failedCount} failed attempts`);
   }
 }
 

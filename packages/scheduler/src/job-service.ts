@@ -135,6 +135,11 @@ export class JobService {
     if (this.mayResume) this.resumeAll();
   }
 
+  /** Those that are over are put into the index again. */
+  onReadAgain(owned: OwnedPartition, folded: FoldedPartition): void {
+    for (const job of folded.jobs.values()) this.adoptFinished(owned, job);
+  }
+
   private async putAway(batch: {
     readonly partition: number;
     readonly sequence: number;

@@ -76,8 +76,10 @@ export interface OwnershipSettings {
   readonly onTaken: (owned: OwnedPartition, folded: FoldedPartition) => Promise<void>;
   /** Somebody else owns it, or will: nothing may be done for it any more. */
   readonly onDropped: (owned: OwnedPartition) => void;
-  /** Waits until what was begun for the partition is in its journal. */
   readonly onMembersChanged: () => void;
+  readonly onConfigDiffers: (scheduler: string) => void;
+  /** The index was lost: this is what the journal has of the partition. */
+  readonly onReadAgain: (owned: OwnedPartition, folded: FoldedPartition) => void;
 }
 
 export interface Member {
@@ -116,6 +118,7 @@ export class Ownership {
   private settledSequence = 0;
   /** Of the journal that sequences are of. */
   private incarnation = "";
+  private indexEpoch = "";
   private isChecking = false;
   private isReconciling = false;
   private isWantedAgain = false;
@@ -365,6 +368,7 @@ export class Ownership {
       { event: "scheduler.config-differs", scheduler, version, config, own: this.settings.config },
       "two schedulers have different libraries: a job may be planned differently by each",
     );
+    this.settings.onConfigDiffers(scheduler);
   }
 
   /**
@@ -540,6 +544,7 @@ export class Ownership {
     const { journal, index } = this.parts;
     const { lastSequence: readUpTo, incarnation } = await journal.info();
     this.incarnation ||= incarnation;
+    this.indexEpoch ||= await index.epoch();
     const marks = await index.readMarks(incarnation);
     const folded = await this.read(partitions, marks, readUpTo);
     const seen = Math.max(...[...folded.values()].map((it) => it.generation));
@@ -687,6 +692,7 @@ export class Ownership {
     const settledBefore = this.settledSequence; // it grows while the answer is on its way
     try {
       const { incarnation, lastSequence } = await this.parts.journal.info();
+      await this.checkIndex();
       const isOther = incarnation !== this.incarnation;
       if (!isLossKnown && !isOther && lastSequence >= settledBefore) return;
       this.parts.log.warn(
@@ -702,6 +708,21 @@ export class Ownership {
     } finally {
       this.isChecking = false;
     }
+  }
+
+  /** Finished jobs below the marks are nowhere else: all is read again, whatever the marks say. */
+  private async checkIndex(): Promise<void> {
+    const { index, journal, log } = this.parts;
+    const epoch = await index.epoch();
+    if (epoch === this.indexEpoch) return;
+    log.warn({ event: "index.lost", epoch }, "the index of jobs was lost: it is made again");
+    await index.clearMarks();
+    for (const owned of [...this.owned.values()]) {
+      const entries = await journal.read(subjects.journal(owned.partition));
+      if (this.owned.get(owned.partition) !== owned) continue;
+      this.settings.onReadAgain(owned, foldPartition(entries));
+    }
+    this.indexEpoch = epoch;
   }
 
   private async writeMarks(): Promise<void> {

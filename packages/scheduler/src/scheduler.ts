@@ -132,6 +132,8 @@ export class Scheduler {
   private isStopping: Promise<void> | null = null;
   /** The fleet is as the agents tell it, or those that did not tell had time to. */
   private isFleetKnown = false;
+  /** Counts the times that this process began to lead: its generation may be raised meanwhile. */
+  private term = 0;
   private readonly missing = new Set<string>();
   private readonly probing = new Set<string>();
   private isFetchingView = false;
@@ -228,6 +230,14 @@ export class Scheduler {
           this.live?.router.close(owned);
           jobs.onDropped(owned);
         },
+        onConfigDiffers: (other) =>
+          this.publishOps(`mk.v1.scheduler.config-differs.${other}`, {
+            event: "scheduler.config-differs",
+            scheduler: id,
+            other,
+            at: new Date(clock.wallMs()).toISOString(),
+          }),
+        onReadAgain: (owned, folded) => jobs.onReadAgain(owned, folded),
         onMembersChanged: () => {
           void this.leadership.tryNow();
           this.live?.router.askAgain();
@@ -301,6 +311,8 @@ export class Scheduler {
 
   /** This process decides for the fleet, once the agents have told what runs. */
   private lead(generation: number): void {
+    this.term += 1;
+    const { term } = this;
     this.isFleetKnown = false;
     this.leaderSubscriptions.push(
       this.serveOn(subjects.nodeRegister, nodeRegistrationSchema, "node registration", (it) =>
@@ -314,21 +326,21 @@ export class Scheduler {
     );
     this.live?.ownership.announce();
     this.openDirectory();
-    this.waitForAgents(generation).catch((error: unknown) =>
+    this.waitForAgents(generation, term).catch((error: unknown) =>
       this.parts.log.warn({ event: "fleet.not-read", err: error }, "known nodes not read"),
     );
     this.timers.push(
       this.parts.clock.after(NODE_LOST_AFTER_MS, () => {
-        if (this.leadership.generation === generation) this.fleetKnown();
+        if (this.leadership.generation > 0 && this.term === term) this.fleetKnown();
       }),
     );
   }
 
   /** Those that were there before tell again what runs on them. */
-  private async waitForAgents(generation: number): Promise<void> {
+  private async waitForAgents(generation: number, term: number): Promise<void> {
     const { messaging } = this.parts.bus;
     const stored = (await this.nodeNames?.keys()) ?? [];
-    if (this.leadership.generation !== generation) return;
+    if (this.leadership.generation === 0 || this.term !== term) return;
     const here = this.fleet.listNodes().map((node) => node.registration.node);
     this.missing.clear();
     for (const node of [...stored, ...here]) this.missing.add(node);
@@ -547,7 +559,7 @@ export class Scheduler {
       return true;
     } catch (error) {
       // One that does not answer may hang; it is not this registration that decides about it.
-      return isRuntimeError(error) && error.code === "TIMEOUT";
+      return !(isRuntimeError(error) && error.code === "NO_RESPONDERS");
     }
   }
 

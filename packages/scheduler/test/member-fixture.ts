@@ -155,6 +155,8 @@ export class TestMember {
           this.taken.delete(owned.partition);
         },
         onMembersChanged: () => undefined,
+        onReadAgain: () => undefined,
+        onConfigDiffers: () => undefined,
         ...changes,
       },
     );

@@ -19,6 +19,7 @@ const TIMERS_MAX = 1_000_000;
 export class VirtualClock implements Clock {
   private nowMs = 0;
   private order = 0;
+  private wallOffsetMs = WALL_START_MS;
   private readonly timers: Timer[] = [];
 
   monotonicMs(): number {
@@ -26,7 +27,12 @@ export class VirtualClock implements Clock {
   }
 
   wallMs(): number {
-    return WALL_START_MS + this.nowMs;
+    return this.wallOffsetMs + this.nowMs;
+  }
+
+  /** As an operator or a time server sets it; the monotonic clock goes on. */
+  jumpWall(ms: number): void {
+    this.wallOffsetMs += ms;
   }
 
   after(delayMs: number, fn: () => void): () => void {

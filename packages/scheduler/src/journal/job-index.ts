@@ -47,12 +47,8 @@ export interface JobIndexComponents {
   readonly logger: Logger;
 }
 
-export interface JobIndexOptions {
-  readonly retentionMs: number;
-  /** The index was deleted while in use; it is empty now (X1). */
-  readonly onIndexLost?: () => void;
-}
-
+/** Among job ids, which are UUIDs: it is lost with them. */
+const EPOCH_KEY = "epoch";
 const REPEAT_BACKOFF = { baseMs: 50, maxMs: 2_000 };
 /** An index entry outlives what it points to, so that a late question is told `expired`. */
 const INDEX_TTL_FACTOR = 2;
@@ -78,13 +74,12 @@ export class JobIndex {
   static async open(
     state: State,
     components: JobIndexComponents,
-    { retentionMs, onIndexLost = () => undefined }: JobIndexOptions,
+    { retentionMs }: { readonly retentionMs: number },
   ): Promise<JobIndex> {
     return new JobIndex(components, {
       jobs: await state.openKeyValue("MK_JOB_INDEX", {
         ttlMs: INDEX_TTL_FACTOR * retentionMs,
         onMissing: "recreate",
-        onRecreated: onIndexLost,
       }),
       keys: await state.openKeyValue("MK_JOB_KEYS", { ttlMs: retentionMs, onMissing: "recreate" }),
       marks: await state.openKeyValue("MK_JOB_MARKS", {
@@ -106,8 +101,18 @@ export class JobIndex {
   }
 
   async recent(limit: number): Promise<IndexedJob[]> {
-    const entries = await this.jobs.recent(limit);
-    return entries.map((entry) => readJob(entry.value));
+    const entries = await this.jobs.recent(limit + 1);
+    const jobs = entries.filter((entry) => entry.key !== EPOCH_KEY);
+    return jobs.slice(0, limit).map((entry) => readJob(entry.value));
+  }
+
+  /** Another one than before: the index was lost, and what was in it is to be put again (X1). */
+  async epoch(): Promise<string> {
+    for (;;) {
+      const entry = await this.jobs.get(EPOCH_KEY);
+      if (entry !== null) return readKey(entry.value);
+      await this.jobs.create(EPOCH_KEY, encode(this.parts.random.uuid(), "json"));
+    }
   }
 
   /** The job that this key stands for: the given one if the key is new. */

@@ -21,6 +21,8 @@ export interface SimFleetOptions {
   readonly inputs?: ReadonlyMap<string, Uint8Array>;
   /** Unfinished jobs that one scheduler takes. Default 10,000. */
   readonly activeJobsMax?: number;
+  /** Default: that of a real fleet, 7 days. */
+  readonly retentionMs?: number;
   /** Default 1. */
   readonly schedulers?: number;
   /** Longest time of a message on the bus, ms. Default 2. */
@@ -76,7 +78,7 @@ export class SimFleet {
   }
 
   /** Makes one more scheduler; its `start` is the caller's. */
-  addScheduler(): SimScheduler {
+  addScheduler(changes: { readonly config?: string } = {}): SimScheduler {
     const { clock, random, log, disk } = this.world;
     const { options } = this;
     const id = `scheduler-${this.schedulers.length + 1}`;
@@ -106,9 +108,9 @@ export class SimFleet {
         energyMethod: "simulated",
         version: "0.0.0",
         id,
-        config: "simulated",
+        config: changes.config ?? "simulated",
         partitionCount: PARTITION_COUNT,
-        retentionMs: JOB_RETENTION_MS,
+        retentionMs: options.retentionMs ?? JOB_RETENTION_MS,
         leaseMs: 1_500,
         activeJobsMax: options.activeJobsMax ?? 10_000,
         idleStopMs: 600_000,
@@ -118,6 +120,11 @@ export class SimFleet {
     const added = { id, bus, scheduler };
     this.schedulers.push(added);
     return added;
+  }
+
+  /** Makes one more host; starting its agent is the caller's. */
+  makeHost(options: SimHostOptions): SimHost {
+    return new SimHost(this.world, options);
   }
 
   /** The first one. */

@@ -46,6 +46,8 @@ export interface SimWorld {
 
 export interface SimHostOptions {
   readonly node: string;
+  /** Name of the agent's connection. Default `agent-<node>`: another one is another process. */
+  readonly process?: string;
   readonly cpus: number;
   readonly memoryMib: number;
   readonly programs: readonly string[];
@@ -125,7 +127,8 @@ export class SimHost {
 
   /** The first keeps the plain name; a connection that was cut is never used again. */
   private get agentName(): string {
-    return this.agentCount === 1 ? `agent-${this.node}` : `agent-${this.node}-${this.agentCount}`;
+    const name = this.options.process ?? `agent-${this.node}`;
+    return this.agentCount === 1 ? name : `${name}-${this.agentCount}`;
   }
 
   private makeAgent(): NodeAgent {
