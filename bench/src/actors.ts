@@ -136,7 +136,10 @@ async function runBench({ say, signal }: BenchContext, onEnd: OnEnd): Promise<Re
       bounded(
         {
           key: "askMsP99",
-          value: rate((it) => p99(it.askMs)),
+          value: round(
+            rate((it) => p99(it.askMs)),
+            2,
+          ),
           unit: "ms",
           note: "median of the rounds' 99th percentiles",
         },
@@ -145,7 +148,10 @@ async function runBench({ say, signal }: BenchContext, onEnd: OnEnd): Promise<Re
       { key: "askMsP99All", value: p99(askMs), unit: "ms", note: "over all rounds together" },
       {
         key: "rawMsP99",
-        value: rate((it) => p99(it.rawMs)),
+        value: round(
+          rate((it) => p99(it.rawMs)),
+          2,
+        ),
         unit: "ms",
         note: "of the plain requests, as askMsP99: what the machine itself makes of it",
       },

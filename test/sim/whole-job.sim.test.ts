@@ -129,6 +129,28 @@ describe("a whole job under virtual time", () => {
     expect(receipt.steps.find((step) => step.step === "speech-to-text")?.attempts).toBe(2);
   });
 
+  test("every agent is killed in mid-step and comes back: the job ends with one answer", async () => {
+    let hasCrashed = false;
+    const { receipt, events } = await playJob("agents", (fleet, { event, data }) => {
+      if (hasCrashed || event !== "attempt-started" || data["step"] !== "speech-to-text") return;
+      hasCrashed = true;
+      for (const host of fleet.hosts) {
+        const before = host.instances;
+        host.crashAgent();
+        fleet.clock.after(600, () => {
+          expect(host.instances.length).toBeGreaterThan(0); // they outlive their agent
+          for (const instance of host.instances) expect(before).toContain(instance);
+          void host.restartAgent();
+        });
+      }
+    });
+    expect(hasCrashed).toBe(true);
+    expect(receipt).toMatchObject({ state: "succeeded", answer: "Anna" });
+    expect(events.map((event) => event.number)).toEqual(events.map((_event, index) => index + 1));
+    const ends = ["succeeded", "failed", "cancelled"];
+    expect(events.filter((event) => ends.includes(event.event))).toHaveLength(1);
+  });
+
   test("the bus goes away in mid-job and comes back: the job ends with one answer", async () => {
     let hasStopped = false;
     const { receipt, events } = await playJob("outage", (fleet, { event, data }) => {

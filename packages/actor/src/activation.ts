@@ -18,14 +18,18 @@
 import type { Clock, Logger } from "@murakkab/kit";
 import {
   CancelledError,
-  DeadlineExceededError,
   InvalidArgumentError,
   isRuntimeError,
-  MailboxFullError,
   UnavailableError,
 } from "@murakkab/kit";
 import type { ActorAddress, Behaviour } from "./actor.ts";
 import { addressText } from "./actor.ts";
+import {
+  deadlineError,
+  leaseLapsedError,
+  mailboxFullError,
+  notHandledError,
+} from "./actor-errors.ts";
 import type { ResolvedOptions } from "./actor-options.ts";
 import { AnswerWindow } from "./answer-window.ts";
 import type { DeadLetterReason, DeadLetters } from "./dead-letters.ts";
@@ -96,7 +100,8 @@ export class Activation implements HandlingOwner {
   private behaviour: Behaviour | null = null;
   private fence: StateFence | null = null;
   private mailbox: Mailbox<Waiting> | null = null;
-  private inFlight: Map<string, Handling> | null = null;
+  /** In order of their start. */
+  private inFlight: Handling[] | null = null;
   private answers: AnswerWindow | null = null;
   private stopWaiters: (() => void)[] | null = null;
   private endError: unknown = undefined;
@@ -126,7 +131,7 @@ export class Activation implements HandlingOwner {
   }
 
   get inFlightCount(): number {
-    return this.inFlight?.size ?? 0;
+    return this.inFlight?.length ?? 0;
   }
 
   get isStopped(): boolean {
@@ -140,17 +145,17 @@ export class Activation implements HandlingOwner {
   accept(message: Incoming): void {
     const nowMs = this.clock.monotonicMs();
     if (this.state.kind === "stopping" || this.state.kind === "stopped") {
-      this.turnAway(message, "stopped", this.notHandledError("is stopping"));
+      this.turnAway(message, "stopped", notHandledError(this.address, "is stopping"));
       return;
     }
     const gate = this.shared.owner.gate(this, nowMs);
     if (gate === "closed") {
-      this.turnAway(message, "lease-lost", this.notHandledError("has no lease here now"));
+      this.turnAway(message, "lease-lost", notHandledError(this.address, "has no lease here now"));
       return;
     }
     this.lastUsedMs = nowMs;
     this.isWanted = true;
-    if (this.windowFor(message)?.join(message) === true) return;
+    if (this.windowFor(message)?.join(message, nowMs) === true) return;
     const endsAtMs = nowMs + message.remainingMs;
     if (gate === "open" && this.isFree && this.queuedCount === 0) {
       message.admitted?.();
@@ -165,13 +170,13 @@ export class Activation implements HandlingOwner {
   cancel(id: string): void {
     const error = new CancelledError(`request ${id} to actor ${this.name} was cancelled`);
     const waiting = this.mailbox?.remove((item) => item.message.id === id);
-    if (waiting === undefined) this.inFlight?.get(id)?.abort(error);
+    if (waiting === undefined) this.handlingOf(id)?.abort(error);
     else this.answer(waiting.message, { error });
   }
 
   /** Whether the ask `id` waits or is being handled here. */
   isWorkingOn(id: string): boolean {
-    if (this.inFlight?.has(id) === true) return true;
+    if (this.handlingOf(id) !== undefined) return true;
     return this.mailbox?.some((item) => item.message.id === id) ?? false;
   }
 
@@ -203,9 +208,9 @@ export class Activation implements HandlingOwner {
       const waiting = this.mailbox?.take();
       if (waiting === undefined) return;
       if (gate === "closed") {
-        this.bury(waiting, "lease-lost", this.notHandledError("has no lease here now"));
+        this.bury(waiting, "lease-lost", notHandledError(this.address, "has no lease here now"));
       } else if (waiting.endsAtMs <= nowMs) {
-        this.bury(waiting, "deadline", this.deadlineError()); // A3
+        this.bury(waiting, "deadline", deadlineError(this.address)); // A3
       } else {
         void this.handle(waiting.message, waiting.endsAtMs);
       }
@@ -247,14 +252,16 @@ export class Activation implements HandlingOwner {
 
   settle(handling: Handling, result: Result): void {
     this.shared.alarm.delete(handling);
-    this.inFlight?.delete(handling.message.id);
+    const at = this.inFlight?.indexOf(handling) ?? -1;
+    if (at >= 0) this.inFlight?.splice(at, 1);
     const isOpen = this.shared.owner.gate(this, this.clock.monotonicMs()) === "open";
-    const answer = isOpen || result.error !== undefined ? result : { error: this.lapsedError() }; // A4
+    const answer =
+      isOpen || result.error !== undefined ? result : { error: leaseLapsedError(this.address) }; // A4
     this.answer(handling.message, answer);
   }
 
-  deadlineError(): DeadlineExceededError {
-    return new DeadlineExceededError(`the deadline of a request to actor ${this.name} passed`);
+  deadlineError(): unknown {
+    return deadlineError(this.address);
   }
 
   private get name(): string {
@@ -263,6 +270,10 @@ export class Activation implements HandlingOwner {
 
   private get isFree(): boolean {
     return this.isRunning && this.inFlightCount < this.options.concurrency;
+  }
+
+  private handlingOf(id: string): Handling | undefined {
+    return this.inFlight?.find((it) => it.message.id === id);
   }
 
   private windowFor(message: Incoming): AnswerWindow | null {
@@ -280,9 +291,10 @@ export class Activation implements HandlingOwner {
     if (!this.mailbox.offer(waiting, offer)) {
       const dropped = overflow === "drop-oldest" ? this.mailbox.evict(priority) : undefined;
       const isIn = dropped !== undefined && this.mailbox.offer(waiting, offer);
-      if (dropped !== undefined) this.bury(dropped, "dropped", this.fullError());
+      if (dropped !== undefined)
+        this.bury(dropped, "dropped", mailboxFullError(this.address, mailboxCapacity));
       if (!isIn) {
-        this.bury(waiting, "mailbox-full", this.fullError());
+        this.bury(waiting, "mailbox-full", mailboxFullError(this.address, mailboxCapacity));
         return;
       }
     }
@@ -358,8 +370,7 @@ export class Activation implements HandlingOwner {
 
   private async handle(message: Incoming, endsAtMs: number): Promise<void> {
     const handling = new Handling(this, message, endsAtMs);
-    this.inFlight ??= new Map();
-    this.inFlight.set(message.id, handling);
+    (this.inFlight ??= []).push(handling);
     if (endsAtMs !== Number.POSITIVE_INFINITY) this.shared.alarm.add(handling);
     try {
       handling.finish({ value: await this.run(message, handling) });
@@ -405,7 +416,7 @@ export class Activation implements HandlingOwner {
 
   private drain(): void {
     for (const waiting of this.mailbox?.clear() ?? []) {
-      this.bury(waiting, "stopped", this.notHandledError("is stopping"));
+      this.bury(waiting, "stopped", notHandledError(this.address, "is stopping"));
     }
     if (this.inFlightCount > 0 || this.isSaving) return;
     if (this.fence === null) this.feed({ kind: "drained" });
@@ -431,7 +442,7 @@ export class Activation implements HandlingOwner {
     const reason = isTellable
       ? error
       : new UnavailableError(`actor ${this.name} was restarted or replaced`, { cause: error });
-    for (const handling of [...(this.inFlight?.values() ?? [])]) {
+    for (const handling of [...(this.inFlight ?? [])]) {
       handling.abort(reason);
       handling.finish({ error: reason });
     }
@@ -440,7 +451,7 @@ export class Activation implements HandlingOwner {
 
   private async release(): Promise<void> {
     for (const waiting of this.mailbox?.clear() ?? []) {
-      this.bury(waiting, "stopped", this.notHandledError("stopped"));
+      this.bury(waiting, "stopped", notHandledError(this.address, "stopped"));
     }
     this.shared.owner.onReleased(this, this.endError);
     try {
@@ -456,7 +467,7 @@ export class Activation implements HandlingOwner {
   }
 
   private answer(message: Incoming, result: Result): void {
-    this.windowFor(message)?.settle(message, result, this.clock.monotonicMs());
+    this.windowFor(message)?.settle(message, result);
     message.done(result);
   }
 
@@ -475,28 +486,4 @@ export class Activation implements HandlingOwner {
     const { kind, id: messageId } = message;
     this.shared.letters.add({ reason, address: this.address, kind, messageId, ageMs });
   }
-
-  private fullError(): MailboxFullError {
-    const capacity = this.options.mailboxCapacity;
-    return new MailboxFullError(
-      `mailbox of actor ${this.name} is full with ${capacity} messages, try again later`,
-      { retryAfterMs: 100 },
-    );
-  }
-
-  /** The sender may repeat the message without a doubt: see `isNotHandled`. */
-  private notHandledError(what: string): UnavailableError {
-    return new UnavailableError(`actor ${this.name} ${what}`, { context: { isHandled: false } });
-  }
-
-  private lapsedError(): UnavailableError {
-    return new UnavailableError(
-      `the lease of actor ${this.name} ran out while it handled the request, which may have run`,
-    );
-  }
-}
-
-/** Whether an error of an actor says that the message was not touched. */
-export function isNotHandled(error: unknown): boolean {
-  return isRuntimeError(error) && error.code === "UNAVAILABLE" && error.context.isHandled === false;
 }

@@ -14,7 +14,7 @@
  */
 import type { Messaging } from "@murakkab/bus";
 import { call } from "@murakkab/bus";
-import type { Cancel, Clock, Logger, Random } from "@murakkab/kit";
+import type { AbortSignalLike, Cancel, Clock, Logger, Random } from "@murakkab/kit";
 import {
   backoffMs,
   CancelledError,
@@ -32,13 +32,14 @@ import {
   encode,
   subjects,
 } from "@murakkab/protocol";
-import { isNotHandled } from "./activation.ts";
 import type { ActorAddress, AskOptions, TellOptions } from "./actor.ts";
 import { addressText } from "./actor.ts";
+import { isNotHandled } from "./actor-errors.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { WireAnswer } from "./inlet.ts";
 import { valueOf } from "./inlet.ts";
 import { KeyedAsk, REPLY_SLACK_MS } from "./keyed-ask.ts";
+import { SlotList } from "./slot-list.ts";
 
 /** Items that a stream's sender may be ahead of its reader. */
 const STREAM_CREDIT = 64;
@@ -65,7 +66,7 @@ export class ActorClient {
   private readonly idPrefix: string;
   private idCount = 0;
   private readonly waking = new Map<string, Promise<ActorActivated>>();
-  private readonly watched = new Set<KeyedAsk>();
+  private readonly watched = new SlotList<KeyedAsk>();
   private cancelWatch: Cancel | null = null;
 
   constructor(components: ActorClientComponents) {
@@ -77,28 +78,20 @@ export class ActorClient {
     this.idPrefix = this.random.uuid();
   }
 
-  async ask(address: ActorAddress, message: unknown, options: AskOptions): Promise<unknown> {
-    const { signal, deadlineMs } = options;
-    const id = options.messageId ?? this.nextId();
-    const subject = subjects.actor(address.type, address.key);
-    if (signal?.aborted) throw signal.reason ?? new CancelledError(`request ${id} was cancelled`);
-    const envelope: Envelope = {
+  /** Not async itself: the usual ask has no signal, and one promise less to wait for. */
+  ask(address: ActorAddress, message: unknown, options: AskOptions): Promise<unknown> {
+    const { deadlineMs, messageId, priority } = options;
+    const envelope: { -readonly [K in keyof AskEnvelope]: AskEnvelope[K] } = {
       kind: "ask",
-      id,
+      id: messageId ?? this.nextId(),
       remainingMs: deadlineMs,
-      ...(options.priority === undefined ? {} : { priority: options.priority }),
-      ...(options.messageId === undefined ? {} : { isNamed: true }),
       payload: message,
     };
-    if (signal === undefined) return this.send(address, envelope, options);
-    const onAbort = (): void => this.publishIfOpen(subject, { kind: "cancel", id });
-    signal.addEventListener("abort", onAbort);
-    try {
-      // The answer to a cancel is awaited too: it tells what the cancelled work cost.
-      return await this.send(address, envelope, options);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    if (priority !== undefined) envelope.priority = priority;
+    if (messageId !== undefined) envelope.isNamed = true;
+    return options.signal === undefined
+      ? this.send(address, envelope, options)
+      : this.sendUnlessCancelled(address, envelope, { ...options, signal: options.signal });
   }
 
   /** For an actor that is not keyed. */
@@ -228,17 +221,40 @@ export class ActorClient {
 
   private look(): void {
     this.cancelWatch = null;
-    if (this.watched.size === 0) return;
+    if (this.watched.items.length === 0) return;
     const nowMs = this.clock.monotonicMs();
-    for (const ask of this.watched) ask.look(nowMs);
+    for (const ask of [...this.watched.items]) ask.look(nowMs);
     this.cancelWatch = this.clock.after(ACTOR_SILENCE_MS / 2, () => this.look());
   }
 
-  private send(address: ActorAddress, envelope: AskEnvelope, options: AskOptions) {
+  private async send(
+    address: ActorAddress,
+    envelope: AskEnvelope,
+    options: AskOptions,
+  ): Promise<unknown> {
     if (address.isKeyed !== true) return this.sendOnce(address, envelope, options);
     const isIdempotent = options.messageId !== undefined;
     const { signal, giveUp } = options;
     return new KeyedAsk(this, { address, envelope, isIdempotent, signal, giveUp }).run();
+  }
+
+  private async sendUnlessCancelled(
+    address: ActorAddress,
+    envelope: AskEnvelope,
+    options: AskOptions & { readonly signal: AbortSignalLike },
+  ): Promise<unknown> {
+    const { signal } = options;
+    const { id } = envelope;
+    if (signal.aborted) throw signal.reason ?? new CancelledError(`request ${id} was cancelled`);
+    const subject = subjects.actor(address.type, address.key);
+    const onAbort = (): void => this.publishIfOpen(subject, { kind: "cancel", id });
+    signal.addEventListener("abort", onAbort);
+    try {
+      // The answer to a cancel is awaited too: it tells what the cancelled work cost.
+      return await this.send(address, envelope, options);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   private async sendOnce(address: ActorAddress, envelope: AskEnvelope, { giveUp }: AskOptions) {

@@ -72,8 +72,8 @@ interface Local {
   waiters: ((error: unknown) => void)[] | null;
 }
 
-/** A tenth of a second and more at the greatest rate that one process reaches. */
-const RECENT_ANSWERS_MAX = 4_096;
+/** Some 50 ms at the greatest rate that one process reaches; messages cross within a few. */
+const RECENT_ANSWERS_MAX = 1_024;
 const IDLE_MS_DEFAULT = 5 * 60_000;
 /** Placements read at the same time after the lease was away. */
 const CONFIRM_CONCURRENCY = 64;

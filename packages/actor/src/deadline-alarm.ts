@@ -3,15 +3,17 @@
  * A timer per message costs about as much as all else that is done for a small message.
  */
 import type { Cancel, Clock } from "@murakkab/kit";
+import type { Slotted } from "./slot-list.ts";
+import { SlotList } from "./slot-list.ts";
 
-export interface Expiring {
+export interface Expiring extends Slotted {
   readonly endsAtMs: number;
   expire(): void;
 }
 
 export class DeadlineAlarm {
   private readonly clock: Clock;
-  private readonly waiting = new Set<Expiring>();
+  private readonly waiting = new SlotList<Expiring>();
   private armedForMs = Number.POSITIVE_INFINITY;
   private disarm: Cancel | null = null;
 
@@ -25,7 +27,7 @@ export class DeadlineAlarm {
   }
 
   delete(item: Expiring): void {
-    if (this.waiting.delete(item) && this.waiting.size === 0) this.silence();
+    if (this.waiting.delete(item) && this.waiting.items.length === 0) this.silence();
   }
 
   private arm(atMs: number): void {
@@ -47,7 +49,7 @@ export class DeadlineAlarm {
     const nowMs = this.clock.monotonicMs();
     let earliestMs = Number.POSITIVE_INFINITY;
     const expired: Expiring[] = [];
-    for (const item of this.waiting) {
+    for (const item of this.waiting.items) {
       if (item.endsAtMs <= nowMs) expired.push(item);
       else if (item.endsAtMs < earliestMs) earliestMs = item.endsAtMs;
     }

@@ -22,6 +22,7 @@ export interface HandlingOwner {
 export class Handling implements ActorContext, Expiring {
   readonly message: Incoming;
   readonly endsAtMs: number;
+  slot = -1;
   private readonly owner: HandlingOwner;
   private source: AbortSource | null = null;
   private isDone = false;

@@ -9,13 +9,14 @@
  * actor, which it does elsewhere as soon as the lease of the one that hangs has run out.
  */
 import { call, type Messaging } from "@murakkab/bus";
-import type { AbortSignalLike, Clock, Deadline } from "@murakkab/kit";
-import { CancelledError, deadlineAfter, isRuntimeError, UnavailableError } from "@murakkab/kit";
+import type { AbortSignalLike, Clock } from "@murakkab/kit";
+import { CancelledError, isRuntimeError, UnavailableError } from "@murakkab/kit";
 import type { ActorActivated, Envelope } from "@murakkab/protocol";
 import { ACTOR_SILENCE_MS, subjects } from "@murakkab/protocol";
-import { isNotHandled } from "./activation.ts";
 import type { ActorAddress } from "./actor.ts";
 import { addressText } from "./actor.ts";
+import { isNotHandled } from "./actor-errors.ts";
+import type { Slotted } from "./slot-list.ts";
 
 /** An actor that runs answers a probe within this, ms: probes do not wait in the mailbox. */
 const PROBE_TIMEOUT_MS = 1_000;
@@ -45,11 +46,12 @@ export interface KeyedAskSettings {
   readonly giveUp: AbortSignalLike | undefined;
 }
 
-export class KeyedAsk {
+export class KeyedAsk implements Slotted {
+  slot = -1;
   private readonly client: KeyedAskClient;
   private readonly settings: KeyedAskSettings;
   private readonly subject: string;
-  private readonly deadline: Deadline;
+  private readonly endsAtMs: number;
   private resolve: (value: unknown) => void = () => undefined;
   private reject: (error: unknown) => void = () => undefined;
   private isDone = false;
@@ -63,7 +65,7 @@ export class KeyedAsk {
     this.settings = settings;
     const { type, key } = settings.address;
     this.subject = subjects.actor(type, key);
-    this.deadline = deadlineAfter(client.clock, settings.envelope.remainingMs);
+    this.endsAtMs = client.clock.monotonicMs() + settings.envelope.remainingMs;
   }
 
   run(): Promise<unknown> {
@@ -79,7 +81,7 @@ export class KeyedAsk {
   /** From time to time. */
   look(nowMs: number): void {
     if (this.isBusy || this.isDone || nowMs - this.quietSinceMs < ACTOR_SILENCE_MS) return;
-    if (this.deadline.remainingMs() <= PROBE_TIMEOUT_MS) return; // the answer or the end is near
+    if (this.remainingMs <= PROBE_TIMEOUT_MS) return; // the answer or the end is near
     this.isBusy = true;
     this.quietSinceMs = nowMs;
     void this.probe();
@@ -89,7 +91,7 @@ export class KeyedAsk {
     const { envelope, giveUp } = this.settings;
     this.sendCount += 1;
     this.quietSinceMs = this.client.clock.monotonicMs();
-    const remainingMs = this.sendCount === 1 ? envelope.remainingMs : this.deadline.remainingMs();
+    const remainingMs = this.sendCount === 1 ? envelope.remainingMs : this.remainingMs;
     const value = this.sendCount === 1 ? envelope : { ...envelope, remainingMs };
     call<{ value?: unknown }>(
       this.client.messaging,
@@ -99,7 +101,9 @@ export class KeyedAsk {
         ...(giveUp === undefined ? {} : { signal: giveUp }),
       },
     ).then(
-      (reply) => this.finish(() => this.resolve(reply.value)),
+      (reply) => {
+        if (this.end()) this.resolve(reply.value);
+      },
       (error: unknown) => this.onError(error),
     );
   }
@@ -125,7 +129,7 @@ export class KeyedAsk {
   }
 
   private async sendAgain(error: unknown): Promise<void> {
-    const remainingMs = this.deadline.remainingMs();
+    const remainingMs = this.remainingMs;
     try {
       await this.client.beforeRepeat(this.settings.address, error, {
         tries: this.sendCount,
@@ -139,6 +143,10 @@ export class KeyedAsk {
     if (this.isDone) return;
     if (this.isUnwanted) this.fail(this.cancelledError(error));
     else this.send();
+  }
+
+  private get remainingMs(): number {
+    return Math.max(0, this.endsAtMs - this.client.clock.monotonicMs());
   }
 
   private get isUnwanted(): boolean {
@@ -193,13 +201,14 @@ export class KeyedAsk {
   }
 
   private fail(error: unknown): void {
-    this.finish(() => this.reject(error));
+    if (this.end()) this.reject(error);
   }
 
-  private finish(settle: () => void): void {
-    if (this.isDone) return;
+  /** True for the first one only. */
+  private end(): boolean {
+    if (this.isDone) return false;
     this.isDone = true;
     this.client.unwatch(this);
-    settle();
+    return true;
   }
 }

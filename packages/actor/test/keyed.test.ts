@@ -315,6 +315,66 @@ test("one history: with kills, cuts, hangs and passivations, each save follows t
   }
 });
 
+describe("supervision of keyed actors", () => {
+  test("a defect restarts it from what it saved; too many let it go, and the next ask finds it anew", async () => {
+    const world = new World();
+    await world.directory("d");
+    const log = newLog();
+    const escalated: unknown[] = [];
+    const a = await world.host("a", account(log), {
+      restartsMax: 1,
+      onEscalate: (error) => void escalated.push(error),
+    });
+    const anna = world.process("s").system.actor("account", "anna");
+    await world.run(anna.ask("add", ASK));
+    await world.run(anna.ask("add-unsaved", ASK));
+    expect(await world.outcome(anna.ask("boom", ASK))).toEqual({ code: "INTERNAL" });
+    expect(await world.run(anna.ask("read", ASK))).toBe(1);
+    expect(await world.outcome(anna.ask("boom", ASK))).toEqual({ code: "INTERNAL" });
+    expect(escalated).toHaveLength(1);
+    expect(await world.run(a.system.activationCount())).toBe(0);
+    expect(await world.run(anna.ask("read", ASK))).toBe(1);
+    expect(log.made).toBe(3);
+  });
+
+  test("one that cannot start is the sender's UNAVAILABLE or the defect's text, not a hang", async () => {
+    const world = new World();
+    await world.directory("d");
+    let made = 0;
+    await world.host(
+      "a",
+      () => {
+        made += 1;
+        return {
+          handle: async () => null,
+          start: async () => {
+            throw new Error("cannot start");
+          },
+        };
+      },
+      { restartsMax: 1 },
+    );
+    const anna = world.process("s").system.actor("account", "anna");
+    expect(await world.outcome(anna.ask("x", ASK))).toEqual({ code: "INTERNAL" });
+    expect(made).toBe(2);
+  });
+});
+
+test("a type that is no longer hosted is saved and let go; another host takes it", async () => {
+  const world = new World();
+  await world.directory("d");
+  const process = world.process("a");
+  const hosting = await world.run(
+    process.system.host({ type: "account", make: account(newLog()) }),
+  );
+  const anna = world.process("s").system.actor("account", "anna");
+  await world.run(anna.ask("add-unsaved", ASK));
+  await world.run(hosting.stop());
+  await world.host("b", account(newLog()));
+  expect(await world.run(anna.ask("add", ASK))).toBe(2);
+  expect(await placementOf(world, "account.anna")).toEqual({ host: "b", generation: 2 });
+});
+
 describe("repeats", () => {
   test("a message that is delivered a hundred times is handled once and answered a hundred times", async () => {
     const world = new World();

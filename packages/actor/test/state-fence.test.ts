@@ -56,10 +56,10 @@ test("F3: after a write without an answer the record is read first, whether it w
     const { store, fence } = await openStore();
     const one = fence(1);
     await one.load();
-    const { update } = store;
+    const update = store.update.bind(store);
     store.update = async (...args) => {
       store.update = update;
-      if (isStored) await update.apply(store, args);
+      if (isStored) await update(...args);
       throw new UnavailableError("the answer was lost");
     };
     expect(await codeOf(one.save(() => "maybe"))).toBe("UNAVAILABLE");

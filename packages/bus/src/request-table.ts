@@ -15,6 +15,7 @@
 import type { AbortSignalLike, Cancel, Clock } from "@murakkab/kit";
 import { CancelledError, NoRespondersError, TimeoutError } from "@murakkab/kit";
 import type { BusMessage } from "./messaging.ts";
+import { TokenRing } from "./token-ring.ts";
 
 /** Someone who waits. `deadlineMs` is monotonic and may move later, never earlier. */
 export interface Waiting {
@@ -28,9 +29,8 @@ export interface Waiting {
 }
 
 export class RequestTable {
-  private readonly waitingByToken = new Map<number, Waiting>();
+  private readonly waitingByToken = new TokenRing<Waiting>();
   private readonly clock: Clock;
-  private lastToken = 0;
   private armedForMs = Number.POSITIVE_INFINITY;
   private disarm: Cancel | null = null;
 
@@ -44,8 +44,7 @@ export class RequestTable {
 
   /** Takes `waiting` in and answers its token. */
   add(waiting: Waiting): number {
-    const token = (this.lastToken += 1);
-    this.waitingByToken.set(token, waiting);
+    const token = this.waitingByToken.add(waiting);
     if (waiting.deadlineMs < this.armedForMs) this.arm(waiting.deadlineMs);
     return token;
   }
@@ -74,7 +73,7 @@ export class RequestTable {
 
   /** Fails those for which `errorFor` makes an error. */
   failWhere(errorFor: (waiting: Waiting) => Error | null): void {
-    for (const [token, waiting] of this.waitingByToken) {
+    for (const [token, waiting] of this.waitingByToken.entries()) {
       const error = errorFor(waiting);
       if (error !== null) this.fail(token, error);
     }
@@ -101,7 +100,7 @@ export class RequestTable {
     const nowMs = this.clock.monotonicMs();
     let earliestMs = Number.POSITIVE_INFINITY;
     const expired: number[] = [];
-    for (const [token, waiting] of this.waitingByToken) {
+    for (const [token, waiting] of this.waitingByToken.entries()) {
       if (waiting.deadlineMs <= nowMs) expired.push(token);
       else if (waiting.deadlineMs < earliestMs) earliestMs = waiting.deadlineMs;
     }

@@ -8,7 +8,7 @@ import type { AbortSignalLike, WireError } from "@murakkab/kit";
 import { fromWireError, isRuntimeError, toWireError } from "@murakkab/kit";
 import type { Encoding } from "@murakkab/protocol";
 import { contentHeaders, decode, encode, validate } from "@murakkab/protocol";
-import type { BusMessage, Messaging, Subscription } from "./messaging.ts";
+import type { BusMessage, MessageSubscription, Messaging } from "./messaging.ts";
 
 export interface CallOptions {
   readonly timeoutMs: number;
@@ -69,7 +69,7 @@ export function serve<T>(
   messaging: Messaging,
   options: ServeOptions<T>,
   handle: (value: T, message: BusMessage) => Promise<unknown> | unknown,
-): Subscription {
+): MessageSubscription {
   const { subject, schema, what, onDefect } = options;
   const answer = async (message: BusMessage): Promise<void> => {
     let encoding: Encoding = "json";

@@ -1,7 +1,7 @@
 export type { Breakable, BreakableProcess } from "./breakable.ts";
 export { effectsByItem, repeatedEffects } from "./checkers/bounded-effects.ts";
 export { checkAll, INVARIANTS } from "./checkers/check-all.ts";
-export { lostJobs, terminalEvents } from "./checkers/job-ends.ts";
+export { terminalEvents } from "./checkers/job-ends.ts";
 export { FAULT_KINDS, type FaultKind, PAUSE_MS, planFaults } from "./fault-plan.ts";
 export { LeaderFinder } from "./find-leader.ts";
 export { type ClientJob, Load } from "./load.ts";

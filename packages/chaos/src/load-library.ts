@@ -17,7 +17,7 @@ export interface LoadLibraryOptions {
 /** Small: the load is to meet faults, not to wait for cores. */
 const RESOURCES = { cores: 0.5, memoryMib: 96 };
 /** Tasks of the recovery bench wait; a share of a core bounds how many workers are started. */
-const TASK_RESOURCES = { cores: 0.125, memoryMib: 96 };
+const TASK_RESOURCES = { cores: 0, memoryMib: 96, concurrency: 16 };
 const TIME_LIMIT_SEC = 30;
 const TASK_MS = 100;
 /**

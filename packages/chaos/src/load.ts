@@ -93,7 +93,8 @@ export class Load {
     }
   }
 
-  private get nowMs(): number {
+  /** Since the load's start. */
+  get nowMs(): number {
     return Math.round((this.parts.clock.monotonicMs() - this.startedAtMs) * 10) / 10;
   }
 

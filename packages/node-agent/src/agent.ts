@@ -11,14 +11,21 @@
  *   N3. Cores held by an instance that is gone are free.
  *   N4. Until the fleet has taken the node, requests wait without an answer: another agent may own
  *       the name, and then the answer is its own to give.
+ *       Adopted workers are answered all the same: only their own agent has them.
  *   N5. A start or stop is obeyed only from the newest leader known (generation-fence.ts).
  */
 import type { Messaging, Subscription } from "@murakkab/bus";
 import { publishValue, serve } from "@murakkab/bus";
-import type { Clock, Logger, Random } from "@murakkab/kit";
+import type { Cancel, Clock, Logger, Random } from "@murakkab/kit";
 import { describeError, TerminalError } from "@murakkab/kit";
 import type { GpuSample, NodeOffer, NodeRegistration } from "@murakkab/model";
-import type { InstanceExited, InstanceStart, InstanceStop } from "@murakkab/protocol";
+import type {
+  CoresAcquire,
+  InstanceExited,
+  InstanceHello,
+  InstanceStart,
+  InstanceStop,
+} from "@murakkab/protocol";
 import {
   artifactCopySchema,
   artifactImportSchema,
@@ -29,8 +36,10 @@ import {
   artifactStatSchema,
   coresAcquireSchema,
   coresReleaseSchema,
+  instanceHelloSchema,
   instanceStartSchema,
   instanceStopSchema,
+  JOB_PIN_MS,
   nodeProbeSchema,
   subjects,
 } from "@murakkab/protocol";
@@ -40,7 +49,7 @@ import { CoreGate } from "./core-gate.ts";
 import { deferred } from "./deferred.ts";
 import { GenerationFence } from "./generation-fence.ts";
 import { InstanceSupervisor } from "./instances/instance-supervisor.ts";
-import { SHUTDOWN_GRACE_MS } from "./limits.ts";
+import { MUSTER_INTERVAL_MS, SHUTDOWN_GRACE_MS } from "./limits.ts";
 import type {
   FetchPort,
   GenerationPort,
@@ -50,8 +59,10 @@ import type {
   ProcessPort,
   SamplerPort,
   SourcePort,
+  SpoolFilesPort,
 } from "./ports.ts";
 import { Registration } from "./registration.ts";
+import { SpoolCourier } from "./spool-courier.ts";
 import { Telemetry } from "./telemetry.ts";
 
 export interface AgentComponents {
@@ -69,6 +80,7 @@ export interface AgentComponents {
   readonly probe: ProbePort;
   readonly paths: PathPort;
   readonly generations: GenerationPort;
+  readonly spool: SpoolFilesPort;
 }
 
 export interface AgentOptions {
@@ -92,6 +104,7 @@ export class NodeAgent {
   readonly #artifacts: ArtifactService;
   readonly #registration: Registration;
   readonly #telemetry: Telemetry;
+  readonly #courier: SpoolCourier;
   readonly #subscriptions: Subscription[] = [];
   #programs: Readonly<Record<string, string>> = {};
   /** Programs that the scheduler asked for, found or not. */
@@ -101,6 +114,8 @@ export class NodeAgent {
   /** N4. */
   readonly #admission = deferred<void>();
   #wasAdmitted = false;
+  #hasAdopted = false;
+  #cancelMuster: Cancel = () => undefined;
 
   constructor(components: AgentComponents, options: AgentOptions) {
     this.#components = components;
@@ -115,6 +130,10 @@ export class NodeAgent {
       {
         node,
         offer,
+        onAdopted: (instance, { resources }) => {
+          const { cores, concurrency = 1 } = resources;
+          this.#gate.adopt(instance, cores * concurrency);
+        },
         onReady: (ready) => this.#publish(subjects.instanceReady(node), { node, ...ready }),
         onExited: (event) => this.#onExited(event),
       },
@@ -138,6 +157,16 @@ export class NodeAgent {
         onRefused: options.onRefused,
       },
     );
+    this.#courier = new SpoolCourier(
+      {
+        clock,
+        random: random.stream("spool"),
+        messaging,
+        log: log.child({ component: "spool" }),
+        files: components.spool,
+      },
+      { hold: (jobId, hash) => store.hold(jobId, hash, JOB_PIN_MS) },
+    );
     this.#telemetry = new Telemetry(
       { clock, messaging, sampler, log: log.child({ component: "telemetry" }) },
       {
@@ -149,11 +178,20 @@ export class NodeAgent {
     );
   }
 
+  /** Adopted workers that have not said what they hold are asked again. */
+  #muster(): void {
+    if (this.#gate.strangerCount === 0) return;
+    this.#publish(subjects.instanceMuster(this.#options.node), { incarnation: this.#incarnation });
+    this.#cancelMuster = this.#components.clock.after(MUSTER_INTERVAL_MS, () => this.#muster());
+  }
+
   /** Resolves once the scheduler has accepted the node. Errors: its refusal, such as OFFER_EXCEEDS_HOST. */
   async start(): Promise<void> {
     const { host, sampler, log, messaging } = this.#components;
     const { node, version } = this.#options;
     await this.#fence.open();
+    await this.#supervisor.recover();
+    this.#hasAdopted = this.#supervisor.samples().length > 0;
     this.#programs = await host.programs([]);
     this.#gpus = (await sampler.sample()).gpus;
     log.info(
@@ -177,6 +215,8 @@ export class NodeAgent {
     this.#serveCores();
     this.#serveArtifacts();
     await messaging.flush(); // N1
+    this.#muster();
+    this.#courier.start();
     await this.#registration.start();
     if (this.#stopping === null) this.#telemetry.start();
   }
@@ -200,6 +240,8 @@ export class NodeAgent {
     const { node } = this.#options;
     this.#registration.stop();
     this.#telemetry.stop();
+    this.#courier.stop();
+    this.#cancelMuster();
     // One that was never taken has nothing to leave: the name may be another agent's.
     if (this.#wasAdmitted) {
       this.#publish(subjects.nodeLeft(node), { node, incarnation: this.#incarnation });
@@ -211,7 +253,7 @@ export class NodeAgent {
     } catch (error) {
       log.debug({ event: "node.flush-failed", reason: describeError(error) }, "bus is away");
     }
-    log.info({ event: "node.left" }, "node left");
+    if (this.#wasAdmitted) log.info({ event: "node.left" }, "node left");
   }
 
   #serveProbe(): void {
@@ -245,20 +287,31 @@ export class NodeAgent {
 
   #serveCores(): void {
     const { node } = this.#options;
-    this.#serve(subjects.coresAcquire(node), coresAcquireSchema, "cores acquire", (request) => {
-      // A late message of an instance that is gone would hold cores for ever (N3).
-      if (!this.#supervisor.isAlive(request.instance)) {
-        throw new TerminalError(
-          "INSTANCE_ENDED",
-          `instance ${request.instance} does not run on node ${node}, expected a live one`,
-        );
-      }
+    const acquire = (request: CoresAcquire): Promise<unknown> => {
+      this.#checkAlive(request.instance); // a late message would hold cores for ever (N3)
       return this.#gate.acquire(request).then(() => OK);
-    });
-    this.#serve(subjects.coresRelease(node), coresReleaseSchema, "cores release", (request) => {
-      this.#gate.release(request.attempt);
+    };
+    const release = ({ attempt }: { readonly attempt: string }): unknown => {
+      this.#gate.release(attempt);
       return OK;
-    });
+    };
+    const hello = ({ instance, holds, ...status }: InstanceHello): unknown => {
+      this.#checkAlive(instance);
+      this.#gate.introduce(instance, holds);
+      this.#supervisor.onStatus(instance, status);
+      return { incarnation: this.#incarnation };
+    };
+    this.#serveWorkers(subjects.coresAcquire(node), coresAcquireSchema, "cores acquire", acquire);
+    this.#serveWorkers(subjects.coresRelease(node), coresReleaseSchema, "cores release", release);
+    this.#serveWorkers(subjects.instanceHello(node), instanceHelloSchema, "hello", hello);
+  }
+
+  #checkAlive(instance: string): void {
+    if (this.#supervisor.isAlive(instance)) return;
+    throw new TerminalError(
+      "INSTANCE_ENDED",
+      `instance ${instance} does not run on node ${this.#options.node}, expected a live one`,
+    );
   }
 
   #serveArtifacts(): void {
@@ -286,11 +339,17 @@ export class NodeAgent {
         return OK;
       },
     );
-    this.#serve(subjects.artifactOpen(node), artifactOpenSchema, "artifact open", (request) =>
-      artifacts.open(request),
+    this.#serveWorkers(
+      subjects.artifactOpen(node),
+      artifactOpenSchema,
+      "artifact open",
+      (request) => artifacts.open(request),
     );
-    this.#serve(subjects.artifactIngest(node), artifactIngestSchema, "artifact ingest", (request) =>
-      artifacts.ingest(request),
+    this.#serveWorkers(
+      subjects.artifactIngest(node),
+      artifactIngestSchema,
+      "artifact ingest",
+      (request) => artifacts.ingest(request),
     );
   }
 
@@ -309,6 +368,22 @@ export class NodeAgent {
     this.#subscriptions.push(serve<T>(messaging, { subject, schema, what, onDefect }, answer));
   }
 
+  /** N4: what workers ask of the agent of their host. */
+  #serveWorkers<T>(
+    subject: string,
+    schema: Parameters<typeof serve<T>>[1]["schema"],
+    what: string,
+    handle: (request: T) => unknown,
+  ): void {
+    const { messaging } = this.#components;
+    const onDefect = this.#onDefect;
+    const answer = async (request: T): Promise<unknown> => {
+      if (!this.#hasAdopted) await this.#admission.promise;
+      return handle(request);
+    };
+    this.#subscriptions.push(serve<T>(messaging, { subject, schema, what, onDefect }, answer));
+  }
+
   readonly #onDefect = (err: unknown, subject: string): void => {
     this.#components.log.error({ event: "request.failed", err, subject }, "failed by a defect");
   };
@@ -316,6 +391,7 @@ export class NodeAgent {
   async #onAccepted(generation: number): Promise<void> {
     this.#wasAdmitted = true;
     this.#admission.resolve();
+    this.#courier.kick(); // somebody leads, and may take what waits
     try {
       await this.#fence.raise(generation);
     } catch (error) {

@@ -5,18 +5,27 @@
  * Does not:  know what an attempt does, or pin threads to cores.
  *
  * Invariants:
- *   C1. The sum of cores held never exceeds the offer. Counted in whole thousandths of a core,
- *       rounded up, so that no sum of fractions drifts.
+ *   C1. Nothing is granted that would bring the sum of cores held above the offer. Counted in whole
+ *       thousandths of a core, rounded up, so that no sum of fractions drifts.
  *   C2. First come, first served: a small attempt does not overtake a large one, which would
  *       otherwise starve.
  *   C3. One attempt key holds at most once: a repeat joins the first.
  *   C4. When an instance ends, what it held is free and what it waited for is cancelled.
+ *   C5. An adopted instance counts with all cores that it could use until it says what it holds:
+ *       then with that, even where it is more than the offer. So no core is promised twice.
  */
 import type { Cancel, Clock } from "@murakkab/kit";
 import { assert, CancelledError, OverloadedError, RetryableError } from "@murakkab/kit";
-import type { CoresAcquire } from "@murakkab/protocol";
+import type { CoresAcquire, InstanceHello } from "@murakkab/protocol";
 import { deferred } from "./deferred.ts";
 import { CORES_WAITING_COUNT_MAX, FULL_RETRY_AFTER_MS } from "./limits.ts";
+
+/** A space is in no instance's id, so that no attempt's name is like this. */
+const ADOPTED_PREFIX = "all of ";
+
+function adoptedKey(instance: string): string {
+  return `${ADOPTED_PREFIX}${instance}`;
+}
 
 interface Holding {
   readonly instance: string;
@@ -64,7 +73,7 @@ export class CoreGate {
     const milliCores = Math.ceil(cores * 1_000);
     if (milliCores > this.#offeredMilliCores) return Promise.reject(this.#tooLarge(cores));
     if (this.#waiting.size === 0 && this.#fits(milliCores)) {
-      this.#hold(attempt, { instance, milliCores });
+      this.#grant(attempt, { instance, milliCores });
       return Promise.resolve();
     }
     if (this.#waiting.size >= CORES_WAITING_COUNT_MAX) {
@@ -76,6 +85,30 @@ export class CoreGate {
       );
     }
     return this.#enqueue({ instance, milliCores, attempt, remainingMs });
+  }
+
+  /** C5. */
+  adopt(instance: string, coresMax: number): void {
+    const key = adoptedKey(instance);
+    if (coresMax === 0 || this.#held.has(key)) return;
+    this.#hold(key, { instance, milliCores: Math.ceil(coresMax * 1_000) });
+  }
+
+  /** C5. What an instance says of itself later changes nothing: grants and releases tell it. */
+  introduce(instance: string, holds: InstanceHello["holds"]): void {
+    const assumed = this.#held.get(adoptedKey(instance));
+    if (assumed === undefined) return;
+    this.#unhold(adoptedKey(instance), assumed);
+    for (const { attempt, cores } of holds) {
+      if (this.#held.has(attempt)) continue;
+      this.#hold(attempt, { instance, milliCores: Math.ceil(cores * 1_000) });
+    }
+    this.#admit();
+  }
+
+  /** Adopted instances that have not said what they hold. */
+  get strangerCount(): number {
+    return [...this.#held.keys()].filter((key) => key.startsWith(ADOPTED_PREFIX)).length;
   }
 
   /** Releasing what is not held is harmless; what still waits leaves the line. */
@@ -102,11 +135,15 @@ export class CoreGate {
     return this.#heldMilliCores + milliCores <= this.#offeredMilliCores;
   }
 
+  #grant(attempt: string, holding: Holding): void {
+    this.#hold(attempt, holding);
+    assert(this.#heldMilliCores <= this.#offeredMilliCores, "C1: more cores held than offered");
+  }
+
   #hold(attempt: string, holding: Holding): void {
     assert(!this.#held.has(attempt), "C3: an attempt holds once");
     this.#held.set(attempt, holding);
     this.#heldMilliCores += holding.milliCores;
-    assert(this.#heldMilliCores <= this.#offeredMilliCores, "C1: more cores held than offered");
   }
 
   #unhold(attempt: string, holding: Holding): void {
@@ -149,7 +186,7 @@ export class CoreGate {
       if (!this.#fits(waiting.milliCores)) return;
       this.#waiting.delete(waiting.attempt);
       waiting.cancelTimer();
-      this.#hold(waiting.attempt, waiting);
+      this.#grant(waiting.attempt, waiting);
       waiting.resolve();
     }
   }

@@ -44,13 +44,18 @@ export class GenerationFence {
 
   /** G1, G2. Errors: `STALE_GENERATION`; `GENERATION_NOT_SAVED` when the disk refuses it. */
   async admit(given: number): Promise<void> {
-    if (given < this.#highest) {
-      throw new StaleGenerationError(
-        `command of leader generation ${given} is refused, expected at least ${this.#highest}`,
-        { context: { given, highest: this.#highest } },
-      );
-    }
+    this.#check(given);
     await this.raise(given);
+    this.#check(given); // a newer leader may have spoken while the disk was written
+  }
+
+  /** G1. */
+  #check(given: number): void {
+    if (given >= this.#highest) return;
+    throw new StaleGenerationError(
+      `command of leader generation ${given} is refused, expected at least ${this.#highest}`,
+      { context: { given, highest: this.#highest } },
+    );
   }
 
   /** Refuses lower ones from now on; resolves when a restart would, too. */

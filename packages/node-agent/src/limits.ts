@@ -10,6 +10,18 @@ export const REGISTER_TIMEOUT_MS = 5_000;
 export const REGISTER_BACKOFF = { baseMs: 250, maxMs: 5_000 } as const;
 /** The same while nobody leads, ms: asking costs next to nothing, a new leader is there soon. */
 export const LEADERLESS_BACKOFF = { baseMs: 100, maxMs: 500 } as const;
+/** How often adopted workers that were not heard yet are asked for what they hold, ms. */
+export const MUSTER_INTERVAL_MS = 1_000;
+/** How often the spool is looked through, ms: it is empty but for outages. */
+export const SPOOL_SCAN_MS = 1_000;
+/** One spooled result must be acknowledged within this, ms: a journal entry takes a few. */
+export const SPOOL_DELIVER_MS = 5_000;
+/** Delays while nobody takes spooled results, ms. */
+export const SPOOL_BACKOFF = { baseMs: 250, maxMs: 10_000 } as const;
+/** Results that wait for longer are dropped, ms: their jobs have long ended. */
+export const SPOOL_AGE_MS_MAX = 24 * 3_600_000;
+/** Unreadable files that are kept beside a spool for whoever wants to look; the oldest goes first. */
+export const SPOOL_QUARANTINE_COUNT_MAX = 16;
 /** How long a worker may take to end after SIGTERM when the agent itself stops, ms. */
 export const SHUTDOWN_GRACE_MS = 5_000;
 /** Longest wait for the end of a process after SIGKILL, ms; after that it is given up as stuck. */

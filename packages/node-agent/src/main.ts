@@ -7,7 +7,9 @@
  *
  * Invariants:
  *   Z1. Once it is ready it prints one line on stdout; everything else goes to stderr.
- *   Z2. Whatever ends it short of SIGKILL, no process, port, lock or temporary file is left.
+ *   Z2. Told to stop or refused by the fleet, it leaves no process, port, lock or temporary file.
+ *       After a SIGKILL or a defect its workers go on, and the next agent on the same directory
+ *       adopts them: a defect of ours is no reason to lose their work.
  *   Z3. No credential is logged.
  */
 import { randomUUID } from "node:crypto";
@@ -27,6 +29,7 @@ import { lockDataDir } from "./adapters/data-lock.ts";
 import { Ffprobe } from "./adapters/ffprobe.ts";
 import { FileBlobs } from "./adapters/file-blobs.ts";
 import { FilePaths } from "./adapters/file-paths.ts";
+import { onFormerPort } from "./adapters/former-port.ts";
 import { GenerationFile } from "./adapters/generation-file.ts";
 import { GpuSampler } from "./adapters/gpu-sampler.ts";
 import { HostSampler } from "./adapters/host-sampler.ts";
@@ -35,6 +38,7 @@ import { InputSources } from "./adapters/input-sources.ts";
 import { LocalHost } from "./adapters/local-host.ts";
 import type { AgentSettings } from "./adapters/options.ts";
 import { readSettings, USAGE } from "./adapters/options.ts";
+import { SpoolFiles } from "./adapters/spool-files.ts";
 import { NodeAgent } from "./agent.ts";
 import { ArtifactStore } from "./artifacts/artifact-store.ts";
 import { SHUTDOWN_GRACE_MS } from "./limits.ts";
@@ -56,8 +60,8 @@ let log: Logger | null = null;
 
 process.on("SIGTERM", () => end(0));
 process.on("SIGINT", () => end(0));
-process.on("uncaughtException", fail);
-process.on("unhandledRejection", fail);
+process.on("uncaughtException", crash);
+process.on("unhandledRejection", crash);
 
 const { env } = process;
 try {
@@ -88,11 +92,11 @@ async function start(settings: AgentSettings): Promise<void> {
     name: `murakkab-node-${node}`,
     log: rootLog.child({ component: "bus" }),
     waitForConnectMs: settings.connectTimeoutMs,
-    onDefect: fail,
+    onDefect: crash,
   });
   cleanups.push(() => bus.close());
   bus.messaging.onStatus((status) => {
-    if (status === "closed" && !isEnding) fail(new Error("the connection to the bus was closed"));
+    if (status === "closed" && !isEnding) crash(new Error("the connection to the bus was closed"));
   });
   const agent = await buildAgent(settings, { bus, token, dataDir, rootLog });
   if (isEnding) return;
@@ -121,21 +125,27 @@ async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAg
   const limitBytes = Math.floor(settings.artifactLimitMib * 1_048_576);
   const store = new ArtifactStore({ clock, blobs }, { limitBytes });
   await store.open();
-  const server = await startArtifactServer(
-    { store, log: rootLog.child({ component: "artifact-server" }) },
-    { ...settings.listen, token, wallMs: () => clock.wallMs() },
+  const { host, port } = settings.listen;
+  const server = await onFormerPort({ dir: dataDir, port }, (listenPort) =>
+    startArtifactServer(
+      { store, log: rootLog.child({ component: "artifact-server" }) },
+      { host, port: listenPort, token, wallMs: () => clock.wallMs() },
+    ),
   );
   cleanups.push(() => server.close());
+  const spoolDir = join(dataDir, "spool");
   const processes = new ChildProcesses({
     dir: join(dataDir, "instances"),
     node,
     workerMain: env["MURAKKAB_WORKER_MAIN"] ?? WORKER_MAIN,
     bus: settings.bus,
     logLevel: settings.logLevel,
+    orphanLimitMs: settings.orphanLimitMs,
+    spool: { dir: spoolDir, limitBytes: Math.floor(settings.spoolLimitMib * 1_048_576) },
+    log: rootLog.child({ component: "instances" }),
     env,
     onStderr: (chunk) => process.stderr.write(redact(chunk.toString("utf8"))),
   });
-  await processes.recover();
   const path = env["PATH"] ?? "";
   const monotonicMs = (): number => clock.monotonicMs();
   const gpus = new GpuSampler(rootLog.child({ component: "gpu" }), { path, monotonicMs });
@@ -163,6 +173,7 @@ async function buildAgent(settings: AgentSettings, parts: Parts): Promise<NodeAg
       probe: new Ffprobe(),
       paths: new FilePaths(),
       generations: new GenerationFile(join(dataDir, "generation")),
+      spool: new SpoolFiles(spoolDir),
     },
     {
       node,
@@ -199,6 +210,16 @@ function fail(error: unknown): void {
   if (!isReady || log === null) process.stderr.write(`${reason}\n`);
   else log.error({ event: "node.failed", reason }, `node agent failed: ${reason}`);
   end(1);
+}
+
+/** Z2. Ends at once: what this process knows can no longer be trusted, what it wrote down can. */
+function crash(error: unknown): void {
+  if (isEnding) return;
+  isEnding = true;
+  const reason = redact(describeError(error));
+  if (log === null) process.stderr.write(`${reason}\n`);
+  else log.error({ event: "node.crashed", err: error, reason }, `node agent crashed: ${reason}`);
+  process.exit(1);
 }
 
 /** Z2. A second call changes nothing. */

@@ -9,7 +9,7 @@ import type {
   HostIdentity,
   InstanceState,
 } from "@murakkab/model";
-import type { MediaInfo } from "@murakkab/protocol";
+import type { AttemptResult, MediaInfo } from "@murakkab/protocol";
 
 // ---- processes -------------------------------------------------------------------------------
 
@@ -22,7 +22,7 @@ export interface SpawnRequest {
 export interface ProcessExit {
   readonly code: number | null;
   readonly signal: string | null;
-  /** Why it could not even start. */
+  /** Why it could not even start, or that nobody saw how it ended. */
   readonly error?: string;
   /** Redacted last part of its stderr. */
   readonly stderrTail: string;
@@ -57,8 +57,20 @@ export interface InstanceProcess {
   usage(): ProcessUsage | null;
 }
 
+/** A worker that a former agent of this node left behind, ready and running. */
+export interface LeftWorker {
+  readonly request: SpawnRequest;
+  /** Takes it over; `onReady` and `onStatus` are never called: there is no channel. */
+  adopt(events: ProcessEvents): InstanceProcess;
+}
+
 export interface ProcessPort {
   spawn(request: SpawnRequest, events: ProcessEvents): InstanceProcess;
+  /**
+   * What a former agent left: workers that can be told for certain, each to be adopted. All else
+   * of it is ended and removed before this resolves.
+   */
+  recover(): Promise<readonly LeftWorker[]>;
 }
 
 // ---- what survives a restart -------------------------------------------------------------------
@@ -68,6 +80,19 @@ export interface GenerationPort {
   load(): Promise<{ readonly generation: number; readonly quarantinedAt: string | null }>;
   /** Resolves when it would survive a crash of the host. */
   save(generation: number): Promise<void>;
+}
+
+/**
+ * Results of attempts that their askers never got, written by workers. Names are opaque; a name
+ * that is gone reads as null.
+ */
+export interface SpoolFilesPort {
+  list(): Promise<readonly string[]>;
+  /** Errors: any, when the content is not a result. */
+  read(name: string): Promise<AttemptResult | null>;
+  remove(name: string): Promise<void>;
+  /** Sets an unreadable one aside and gives its new place. */
+  quarantine(name: string): Promise<string>;
 }
 
 // ---- host ------------------------------------------------------------------------------------

@@ -142,6 +142,98 @@ describe("membership", () => {
   });
 });
 
+describe("adoption", () => {
+  async function adopting(executors: readonly Parameters<typeof executorOf>[0][]) {
+    const fleet = fleetOfOne();
+    for (const [index, changes] of executors.entries()) {
+      fleet.processes.left.push({ instance: `old${index}`, executor: executorOf(changes) });
+    }
+    return fleet;
+  }
+
+  it("takes over what runs: reported, counted, stoppable, its end told", async () => {
+    const fleet = await adopting([{ resources: { cores: 1, memoryMib: 200 } }]);
+    fleet.listen();
+    await fleet.settled(fleet.agent.start());
+    expect(fleet.registrations[0]?.instances).toMatchObject([{ instance: "old0", state: "ready" }]);
+    const start = fleet.ask(
+      subjects.instanceStart(NODE),
+      startRequest("i1", { resources: { cores: 1, memoryMib: 51 } }),
+    );
+    await expect(fleet.settled(start)).rejects.toMatchObject({ code: "NODE_FULL" });
+    const hello = { instance: "old0", holds: [], queuedCount: 1, inFlightCount: 2 };
+    await fleet.settled(fleet.ask(subjects.instanceHello(NODE), hello));
+    await fleet.pass(1_100);
+    expect(fleet.messaging.valuesOn(subjects.nodeSampled(NODE)).at(-1)).toMatchObject({
+      instances: [{ instance: "old0", state: "busy", queuedCount: 1, inFlightCount: 2 }],
+    });
+    const stop = { instance: "old0", graceMs: 100 };
+    await fleet.settled(fleet.ask(subjects.instanceStop(NODE), stop));
+    expect(fleet.processes.last.signals).toEqual(["SIGTERM"]);
+    expect(fleet.messaging.valuesOn(subjects.instanceExited(NODE))).toMatchObject([
+      { instance: "old0", reason: "stopped", wasExpected: true },
+    ]);
+  });
+
+  it("ends what no longer fits the offer (I1, I4)", async () => {
+    const fleet = await adopting([
+      { resources: { cores: 1, memoryMib: 200 } },
+      { resources: { cores: 1, memoryMib: 100 } },
+      { resources: { cores: 5, memoryMib: 1 } },
+    ]);
+    fleet.listen();
+    await fleet.settled(fleet.agent.start());
+    expect(fleet.registrations[0]?.instances).toMatchObject([{ instance: "old0" }]);
+    expect(fleet.processes.all.map(({ signals }) => signals)).toEqual([
+      [],
+      ["SIGKILL"],
+      ["SIGKILL"],
+    ]);
+    expect(fleet.processes.all.map(({ reapCount }) => reapCount)).toEqual([0, 1, 1]);
+  });
+
+  it("promises no core twice: an adopted worker tells what it holds, asked until it does", async () => {
+    const fleet = await adopting([{ resources: { cores: 4, memoryMib: 100 } }]);
+    fleet.listen();
+    await fleet.settled(fleet.agent.start());
+    expect(fleet.agent.heldCores).toBe(4);
+    await fleet.pass(2_500);
+    const musters = fleet.messaging.valuesOn(subjects.instanceMuster(NODE));
+    expect(musters).toEqual(Array(3).fill({ incarnation: fleet.registrations[0]?.incarnation }));
+    const hello = { instance: "old0", queuedCount: 0, inFlightCount: 1 };
+    const holds = [{ attempt: "old0.7", cores: 2 }];
+    const reply = fleet.ask(subjects.instanceHello(NODE), { ...hello, holds });
+    expect(await fleet.settled(reply)).toEqual({
+      incarnation: fleet.registrations[0]?.incarnation,
+    });
+    expect(fleet.agent.heldCores).toBe(2);
+    await fleet.pass(2_500);
+    expect(fleet.messaging.valuesOn(subjects.instanceMuster(NODE)).length).toBeLessThanOrEqual(4);
+    await fleet.settled(fleet.ask(subjects.coresRelease(NODE), { attempt: "old0.7" }));
+    expect(fleet.agent.heldCores).toBe(0);
+  });
+
+  it("tells a worker that it does not have that it is nobody's", async () => {
+    const fleet = await running();
+    const hello = { instance: "stranger", holds: [], queuedCount: 0, inFlightCount: 0 };
+    const reply = fleet.settled(fleet.ask(subjects.instanceHello(NODE), hello));
+    await expect(reply).rejects.toMatchObject({ code: "INSTANCE_ENDED" });
+  });
+
+  it("serves its adopted workers while nobody leads", async () => {
+    const fleet = await adopting([{}]);
+    void fleet.agent.start();
+    await fleet.pass(1_000);
+    const hello = { instance: "old0", holds: [], queuedCount: 0, inFlightCount: 0 };
+    await fleet.settled(fleet.ask(subjects.instanceHello(NODE), hello));
+    const acquire = { instance: "old0", attempt: "a", cores: 1, remainingMs: 100 };
+    expect(await fleet.settled(fleet.ask(subjects.coresAcquire(NODE), acquire))).toEqual({
+      ok: true,
+    });
+    await fleet.agent.stop();
+  });
+});
+
 describe("instances", () => {
   it("starts once for a repeated start and answers both", async () => {
     const { ask, processes, settled, messaging } = await running();

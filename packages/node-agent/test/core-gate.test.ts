@@ -86,3 +86,48 @@ describe("core gate", () => {
     expect(gate.heldCores).toBe(1);
   });
 });
+
+describe("C5: adopted instances", () => {
+  it("count with all that they could use until they say what they hold", async () => {
+    const { gate, log, acquire } = gateOf(4);
+    gate.adopt("old", 3);
+    acquire("a", 2);
+    acquire("b", 1);
+    await settle();
+    expect(log).toEqual([]);
+    expect(gate.strangerCount).toBe(1);
+    gate.introduce("old", [{ attempt: "old.1", cores: 1 }]);
+    await settle();
+    expect(log).toEqual(["a held", "b held"]);
+    expect(gate.heldCores).toBe(4);
+    expect(gate.strangerCount).toBe(0);
+    gate.introduce("old", []); // said later: what was granted and released since is what counts
+    expect(gate.heldCores).toBe(4);
+    gate.release("old.1");
+    expect(gate.heldCores).toBe(3);
+  });
+
+  it("may hold more than a smaller offer, and then nothing is granted", async () => {
+    const { gate, log, acquire } = gateOf(1);
+    gate.adopt("old", 1);
+    gate.adopt("older", 1);
+    gate.introduce("old", [{ attempt: "old.1", cores: 1 }]);
+    gate.introduce("older", [{ attempt: "older.1", cores: 1 }]);
+    expect(gate.heldCores).toBe(2);
+    acquire("a", 1);
+    gate.release("old.1");
+    await settle();
+    expect(log).toEqual([]);
+    gate.releaseInstance("older");
+    await settle();
+    expect(log).toEqual(["a held"]);
+  });
+
+  it("that end without a word free what was counted for them", () => {
+    const { gate } = gateOf(2);
+    gate.adopt("old", 2);
+    gate.releaseInstance("old");
+    expect(gate.heldCores).toBe(0);
+    expect(gate.strangerCount).toBe(0);
+  });
+});

@@ -53,6 +53,30 @@ describe("the fence", () => {
   });
 });
 
+it("G1: a command that waited for the disk is refused when a newer leader spoke meanwhile", async () => {
+  const store = new FakeGenerations();
+  let finish: () => void = () => undefined;
+  const save = store.save.bind(store);
+  store.save = async (generation) => {
+    await new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    await save(generation);
+  };
+  const fence = new GenerationFence({ store, log: SILENT_LOGGER });
+  const older = fence.admit(1).catch((error: { code: string }) => error.code);
+  const newer = fence.admit(2);
+  finish();
+  await Promise.resolve();
+  for (let turn = 0; turn < 10; turn += 1) {
+    finish();
+    await Promise.resolve();
+  }
+  await newer;
+  expect(await older).toBe("STALE_GENERATION");
+  expect(store.saved).toBe(2);
+});
+
 describe("the file", () => {
   it("keeps the number", async () => {
     const path = join(temporaryDir(), "deep", "generation");

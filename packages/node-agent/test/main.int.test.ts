@@ -2,92 +2,26 @@
  * The agent's real process against a real nats-server, with a stub worker: it registers, starts
  * and stops instances, survives the end of the bus, and leaves nothing behind.
  */
-import type { ChildProcess } from "node:child_process";
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Bus } from "@murakkab/bus";
-import { call, serve } from "@murakkab/bus";
-import { connectNats } from "@murakkab/bus/nats";
-import { startNatsServer } from "@murakkab/bus/nats-server";
-import type { NodeRegistration } from "@murakkab/model";
-import { decode, nodeRegistrationSchema, subjects } from "@murakkab/protocol";
-import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { TerminalError } from "@murakkab/kit";
+import { subjects } from "@murakkab/protocol";
+import { beforeAll, describe, expect, it } from "vitest";
 import { isLinux, readStat } from "../src/adapters/proc.ts";
 import { processesOf } from "../src/adapters/reaper.ts";
 import { executorOf } from "./fakes/fleet-of-one.ts";
+import { busOf, launchAgent, MAIN } from "./fixtures/agent-process.ts";
 import { temporaryDir, until } from "./fixtures/temporary.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-const MAIN = join(root, "packages/node-agent/dist/main.js");
-const STUB = fileURLToPath(new URL("fixtures/stub-worker.mjs", import.meta.url));
 
 beforeAll(() => {
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   spawnSync(process.execPath, [tsc, "-b", "packages/node-agent"], { cwd: root });
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing, expected "tsc -b" to make it`);
 });
-
-interface Agent {
-  readonly child: ChildProcess;
-  readonly lines: string[];
-  readonly stderr: () => string;
-  readonly exitCode: Promise<number | null>;
-}
-
-function launchAgent(dir: string, args: readonly string[], env = {}): Agent {
-  const tokenFile = join(dir, "token");
-  writeFileSync(tokenFile, "a-cluster-token-of-tests", { mode: 0o600 });
-  mkdirSync(join(dir, "data"), { recursive: true });
-  const child = spawn(
-    process.execPath,
-    [MAIN, "--node", "n1", "--data", join(dir, "data"), "--token-file", tokenFile, ...args],
-    { env: { PATH: process.env["PATH"], MURAKKAB_WORKER_MAIN: STUB, ...env } },
-  );
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const lines: string[] = [];
-  let stderr = "";
-  child.stdout.on("data", (chunk: Buffer) => lines.push(...chunk.toString().trim().split("\n")));
-  child.stderr.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const exitCode = new Promise<number | null>((resolve) => {
-    child.on("close", resolve);
-  });
-  return { child, lines, stderr: () => stderr, exitCode };
-}
-
-async function busOf(dir: string) {
-  const server = await startNatsServer({ directory: join(dir, "nats") });
-  onTestFinished(() => server.stop());
-  const bus: Bus = await connectNats({ servers: server.url });
-  onTestFinished(() => bus.close());
-  const registrations: NodeRegistration[] = [];
-  serve(
-    bus.messaging,
-    {
-      subject: subjects.nodeRegister,
-      schema: nodeRegistrationSchema,
-      what: "registration",
-      onDefect: (error) => {
-        throw error;
-      },
-    },
-    (registration) => {
-      registrations.push(registration);
-      return { accepted: true };
-    },
-  );
-  const heard: { readonly subject: string; readonly value: unknown }[] = [];
-  bus.messaging.subscribe("mk.v1.>", ({ subject, data, headers }) => {
-    heard.push({ subject, value: decode(data, headers).value });
-  });
-  await bus.messaging.flush();
-  const ask = (subject: string, value: unknown) =>
-    call<unknown>(bus.messaging, { subject, value }, { timeoutMs: 10_000 });
-  return { ask, bus, heard, registrations, server };
-}
 
 describe("node agent process", () => {
   it("registers, runs an instance, tells of its death, and leaves nothing", async () => {
@@ -114,6 +48,7 @@ describe("node agent process", () => {
       scratchDir: join(dir, "data/instances", instance),
       groupId: null,
       startTicks: null,
+      isWitnessed: true,
     });
     if (isLinux) {
       const workers = (): number[] => processesOf(targetOf(one));
@@ -132,7 +67,11 @@ describe("node agent process", () => {
     expect(await agent.exitCode).toBe(0);
     expect(heard.some(({ subject }) => subject === subjects.nodeLeft("n1"))).toBe(true);
     if (isLinux) expect(processesOf(targetOf(two))).toEqual([]);
-    expect(readdirSync(join(dir, "data")).sort()).toEqual(["artifacts", "instances"]);
+    expect(readdirSync(join(dir, "data")).sort()).toEqual([
+      "artifact-port",
+      "artifacts",
+      "instances",
+    ]);
     expect(readdirSync(join(dir, "data/instances"))).toEqual([]);
     await expect(fetch(`${ready.artifactUrl}/healthz`)).rejects.toThrow("fetch failed");
     expect(agent.lines).toHaveLength(1);
@@ -156,9 +95,9 @@ describe("node agent process", () => {
     expect(await agent.exitCode).toBe(0);
   });
 
-  it.runIf(isLinux)("takes its instances with it when it is killed", async () => {
+  it.runIf(isLinux)("leaves its instance to the next agent when it is killed", async () => {
     const dir = temporaryDir();
-    const { ask, server } = await busOf(dir);
+    const { ask, registrations, server } = await busOf(dir);
     const agent = launchAgent(dir, ["--nats", server.url]);
     await until("ready line", () => agent.lines.length > 0, 20_000);
     const instance = `main-${process.pid}-4`;
@@ -167,21 +106,47 @@ describe("node agent process", () => {
       executor: executorOf({ engine: { kind: "function", function: "commands" } }),
       remainingMs: 10_000,
     });
-    const target = { instance, scratchDir: "/nonexistent", groupId: null, startTicks: null };
-    const groups = readFileSync(join(dir, "data/instances", instance, "pgids"), "utf8")
+    const scratchDir = join(dir, "data/instances", instance);
+    const target = { instance, scratchDir, groupId: null, startTicks: null, isWitnessed: true };
+    const groups = readFileSync(join(scratchDir, "pgids"), "utf8")
       .trim()
       .split("\n")
-      .map(Number);
+      .map((line) => Number(line.split(" ")[0]));
     expect(groups).toHaveLength(4); // one of them without the instance's name
+    await until("commands run", () => processesOf(target).length >= 5);
+    const count = processesOf(target).length;
     agent.child.kill("SIGKILL");
     await agent.exitCode;
-    // The next agent on the same directory removes what the killed one and its worker left.
     const next = launchAgent(dir, ["--nats", server.url]);
     await until("ready line", () => next.lines.length > 0, 20_000);
-    expect(processesOf(target)).toEqual([]);
-    expect(groups.filter((pid) => readStat(pid)?.isZombie === false)).toEqual([]);
+    expect(processesOf(target)).toHaveLength(count);
+    // Whoever knows an artifact by the former agent's address still finds it.
+    expect(registrations.at(-1)?.artifactUrl).toBe(registrations[0]?.artifactUrl);
+    expect(registrations.at(-1)?.instances).toMatchObject([{ instance, state: "ready" }]);
     next.child.kill("SIGTERM");
     expect(await next.exitCode).toBe(0);
+    expect(processesOf(target)).toEqual([]);
+    expect(groups.filter((pid) => readStat(pid)?.isZombie === false)).toEqual([]);
+  });
+
+  it("ends with one sentence when its name is taken, at its start and later", async () => {
+    const dir = temporaryDir();
+    const { bus, heard, leader, server } = await busOf(dir);
+    const sentence = 'node name "n1" is in use by a live agent on host other, expected a free name';
+    leader.refusal = new TerminalError("NODE_NAME_TAKEN", sentence);
+    const first = launchAgent(dir, ["--nats", server.url]);
+    expect(await first.exitCode).toBe(1);
+    expect(first.stderr().split("\n").at(-2)).toBe(sentence);
+    expect(heard.some(({ subject }) => subject === subjects.nodeLeft("n1"))).toBe(false);
+    leader.refusal = null;
+    const second = launchAgent(dir, ["--nats", server.url]);
+    await until("ready line", () => second.lines.length > 0, 20_000);
+    leader.refusal = new TerminalError("NODE_NAME_TAKEN", sentence);
+    bus.messaging.publish(subjects.fleetReport, new Uint8Array());
+    expect(await second.exitCode).toBe(1);
+    expect(second.stderr()).toContain(
+      JSON.stringify(`node agent failed: ${sentence}`).slice(1, -1),
+    );
   });
 
   it("ends with one sentence when the bus is away, a flag is wrong, or the bus is open to all", async () => {

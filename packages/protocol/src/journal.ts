@@ -6,8 +6,8 @@
  */
 import { InvalidArgumentError, TerminalError, UnsupportedVersionError } from "@murakkab/kit";
 import type { JobStatus, Submission } from "@murakkab/model";
+import { Packr } from "msgpackr";
 import { z } from "zod";
-import { contentHeaders, decode, encode } from "./codec.ts";
 import { PARTITION_COUNT } from "./limits.ts";
 import type { AttemptMeasure, JobEvent, PassedValue } from "./messages.ts";
 
@@ -91,8 +91,14 @@ const batchSchema = z.looseObject({
   entries: z.array(entrySchema),
 });
 
+/**
+ * With records: entries of one batch have few shapes, whose keys are written once. Only this file
+ * reads them, so no other client needs to know that form.
+ */
+const packr = new Packr({ useRecords: true, encodeUndefinedAsNil: true });
+
 export function encodeBatch(batch: JournalBatch): Uint8Array {
-  return encode(batch, "msgpack");
+  return packr.pack(batch);
 }
 
 /**
@@ -102,7 +108,7 @@ export function encodeBatch(batch: JournalBatch): Uint8Array {
 export function decodeBatch(data: Uint8Array): JournalBatch {
   let value: unknown;
   try {
-    value = decode(data, contentHeaders("msgpack")).value;
+    value = packr.unpack(data);
   } catch (cause) {
     throw new TerminalError("JOURNAL_CORRUPT", "the batch is no msgpack", { cause });
   }

@@ -390,13 +390,30 @@ export type InstanceExited = z.infer<typeof instanceExitedSchema>;
 /** Waits in the agent's queue until the cores are free, at most `remainingMs`. */
 export const coresAcquireSchema = z.object({
   instance: idSchema,
-  /** Idempotency key of the attempt; release uses the same. */
+  /** Names one run of an attempt on one instance; a repeat and the release use the same. */
   attempt: z.string(),
   cores: z.number().positive(),
   remainingMs: milliseconds,
 });
 export type CoresAcquire = z.infer<typeof coresAcquireSchema>;
 export const coresReleaseSchema = z.object({ attempt: z.string() });
+/**
+ * From a worker whose channel to its agent is gone: to a new agent the truth about its cores and
+ * its queue, later on its queue only. An agent that does not have the instance answers
+ * INSTANCE_ENDED: the worker ends itself.
+ */
+export const instanceHelloSchema = z.object({
+  instance: idSchema,
+  /** Acquired and not yet released. */
+  holds: z.array(z.object({ attempt: z.string(), cores: z.number().positive() })),
+  queuedCount: z.number().int().nonnegative(),
+  inFlightCount: z.number().int().nonnegative(),
+});
+export type InstanceHello = z.infer<typeof instanceHelloSchema>;
+export const instanceHelloReplySchema = z.object({ incarnation: z.string() });
+
+export const instanceMusterSchema = z.object({ incarnation: z.string() });
+
 export const okReplySchema = z.object({ ok: z.literal(true) });
 
 // ---- attempts --------------------------------------------------------------------------------

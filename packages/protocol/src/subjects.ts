@@ -110,6 +110,10 @@ export const subjects = {
   /** From a worker to the agent of its own host: make a local path, take a file in. */
   artifactOpen: (node: string) => `${ROOT}.artifact.open.${subjectToken(node, "node")}`,
   artifactIngest: (node: string) => `${ROOT}.artifact.ingest.${subjectToken(node, "node")}`,
+  /** From a worker that lost its agent's channel: what it holds and does, until it is answered. */
+  instanceHello: (node: string) => `${ROOT}.instance.hello.${subjectToken(node, "node")}`,
+  /** From an agent that has started anew, to the workers that it found: say hello. */
+  instanceMuster: (node: string) => `${ROOT}.instance.muster.${subjectToken(node, "node")}`,
   /** A result that could not be delivered when it came about: from an agent's spool to the job. */
   attemptResult: `${ROOT}.attempt.result`,
   /** Give the actor a live activation: served by the directory. */

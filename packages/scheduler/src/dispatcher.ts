@@ -17,6 +17,7 @@ import {
   type Cancel,
   type Clock,
   type Deadline,
+  delay,
   isRuntimeError,
   type Logger,
   TerminalError,
@@ -94,6 +95,8 @@ interface Group {
   readonly waiting: FairQueue<Entry>;
   /** The starter was asked at this time and need not be asked again at once. */
   wantedAtMs: number;
+  /** Since when no node could run it; null = some can. */
+  infeasibleSinceMs: number | null;
 }
 
 interface Entry {
@@ -112,6 +115,11 @@ interface Entry {
 const BUS_WAS_AWAY = "BUS_WAS_AWAY";
 /** A lost instance is known by event; this only bounds an answer that got lost on the way, ms. */
 const ABORT_ANSWER_MS = 5_000;
+/** How long attempts wait for a node that can run them, ms: agents are restarted within seconds. */
+const INFEASIBLE_PATIENCE_MS = 15_000;
+/** How long after the bus came back a worker may need to come back, too, ms. */
+const REJOIN_MS = 3_000;
+const REJOIN_PAUSE_MS = 50;
 /** How often the starter is asked again while attempts wait, ms. */
 const WANT_AGAIN_MS = 100;
 
@@ -122,6 +130,7 @@ export class Dispatcher {
   private readonly running = new Set<Entry>();
   private cancelWant: Cancel | null = null;
   private isConnected = true;
+  private connectedAtMs = Number.NEGATIVE_INFINITY;
   private readonly connectWaiters: (() => void)[] = [];
 
   constructor(components: DispatcherComponents) {
@@ -165,7 +174,14 @@ export class Dispatcher {
     const key = names.length === 0 ? executor.id : `${executor.id}|${JSON.stringify(labels)}`;
     const known = this.groups.get(key);
     if (known !== undefined) return known;
-    const group = { key, executor, labels, waiting: new FairQueue<Entry>(), wantedAtMs: -1e9 };
+    const group = {
+      key,
+      executor,
+      labels,
+      waiting: new FairQueue<Entry>(),
+      wantedAtMs: -1e9,
+      infeasibleSinceMs: null,
+    };
     this.groups.set(key, group);
     return group;
   }
@@ -195,6 +211,7 @@ export class Dispatcher {
       }
       const placement = this.place(entry.work, false) ?? this.placeOnSecondThought(entry);
       if (placement === null) break;
+      group.infeasibleSinceMs = null;
       group.waiting.take();
       void this.run(entry, { instance: placement.instance, node: placement.node });
     }
@@ -232,7 +249,7 @@ export class Dispatcher {
         labels: group.labels,
         waitingCount: group.waiting.count,
         avoidInstances: group.waiting.peek()?.work.avoidInstances ?? new Set(),
-        onRefused: (error) => this.failWaiting(group, error),
+        onRefused: (error) => this.onRefused(group, error),
       });
     }
     // Asked again as long as something waits: an answer or an event may get lost.
@@ -242,8 +259,17 @@ export class Dispatcher {
     });
   }
 
+  /** A fleet that lost its nodes a moment ago gets them back more often than not. */
+  private onRefused(group: Group, error: WireError): void {
+    const nowMs = this.parts.clock.monotonicMs();
+    group.infeasibleSinceMs ??= nowMs;
+    const waitedMs = nowMs - group.infeasibleSinceMs;
+    if (error.code === "NO_FEASIBLE_NODE" && waitedMs < INFEASIBLE_PATIENCE_MS) return;
+    this.failWaiting(group, error);
+  }
+
   /** No instance of this executor will come. */
-  failWaiting(group: { readonly key: string }, error: WireError): void {
+  private failWaiting(group: { readonly key: string }, error: WireError): void {
     const waiting = this.groups.get(group.key)?.waiting;
     for (const entry of waiting?.all() ?? []) this.settleFailed(entry, null, error);
   }
@@ -301,7 +327,11 @@ export class Dispatcher {
         const code = isRuntimeError(error) ? error.code : "";
         const isOutage =
           isBusAway(entry.giveUp.signal) || (code === "UNAVAILABLE" && !this.isConnected);
-        if (!isOutage || entry.state !== "running") throw error;
+        // After an outage the worker may be on its way back to the bus, too.
+        const isBack = this.parts.clock.monotonicMs() - this.connectedAtMs >= REJOIN_MS;
+        const isEarly = code === "NO_RESPONDERS" && !isBack;
+        if ((!isOutage && !isEarly) || entry.state !== "running") throw error;
+        if (isEarly) await delay(this.parts.clock, REJOIN_PAUSE_MS);
         await this.connected();
         entry.giveUp = new AbortSource();
       }
@@ -317,6 +347,7 @@ export class Dispatcher {
   onBus(isConnected: boolean): void {
     this.isConnected = isConnected;
     if (!isConnected) return;
+    this.connectedAtMs = this.parts.clock.monotonicMs();
     for (const resolve of this.connectWaiters.splice(0)) resolve();
     for (const entry of this.running) {
       entry.giveUp.abort(new TerminalError(BUS_WAS_AWAY, "the bus was away"));
@@ -332,6 +363,8 @@ export class Dispatcher {
     // Nobody listens on the instance's mailbox: it is gone, and this attempt did not run to an end.
     if (wire.code !== "NO_RESPONDERS") return wire;
     this.parts.fleet.removeInstance(instance);
+    // What was sent to it a moment ago is not answered either.
+    this.onInstanceLost({ instance, node }, "its process has ended");
     return {
       code: "INSTANCE_LOST",
       message: `instance ${instance} on node ${node} is gone`,
@@ -390,7 +423,7 @@ export class Dispatcher {
   }
 
   /** An instance ended or its node was lost: its attempts fail now (Q2). */
-  onInstanceLost(instance: FleetInstance, reason: string): void {
+  onInstanceLost(instance: Pick<FleetInstance, "instance" | "node">, reason: string): void {
     for (const entry of [...this.running]) {
       if (entry.place?.instance !== instance.instance) continue;
       this.settleFailed(entry, entry.place, {

@@ -40,12 +40,15 @@ export interface FleetInstance {
 const OFFER_TOLERANCE = 1.001;
 /** A worker that only waits uses less than this between two samples. */
 const WORK_CPU_SEC_MIN = 0.02;
+const ENDED_REMEMBERED_COUNT = 1_024;
 
 export class Fleet {
   private readonly clock: Clock;
   private readonly nodes = new Map<string, FleetNode>();
   private readonly instances = new Map<string, FleetInstance>();
   private readonly byExecutor = new Map<string, Set<FleetInstance>>();
+  /** Ids of instances that have ended, oldest first. */
+  private readonly ended = new Set<string>();
   private versionNumber = 0;
   private readonly programSets = new WeakMap<object, ReadonlySet<string>>();
 
@@ -88,13 +91,7 @@ export class Fleet {
       sampleAtMs: 0,
       isAgentGone: false,
     });
-    for (const sample of registration.instances) {
-      const entry = executor(sample.executor);
-      const isServing = sample.state === "ready" || sample.state === "busy";
-      if (entry === undefined || !isServing || this.instances.has(sample.instance)) continue;
-      const { instance } = sample;
-      this.addInstance({ instance, node: registration.node, executor: entry }).state = "ready";
-    }
+    for (const sample of registration.instances) this.adopt(registration.node, sample, executor);
     return lost;
   }
 
@@ -147,14 +144,23 @@ export class Fleet {
     return true;
   }
 
-  sampled(sample: NodeSample): void {
+  /** Takes a sample. Returns how many instances were found by it that were not known here. */
+  sampled(
+    sample: NodeSample,
+    executor: (id: string) => ExecutorEntry | undefined = () => undefined,
+  ): number {
     const known = this.nodes.get(sample.node);
-    if (known === undefined) return;
+    if (known === undefined) return 0;
+    let foundCount = 0;
     known.sample = sample;
     known.sampleAtMs = this.clock.monotonicMs() - sample.ageMs;
     for (const it of sample.instances) {
       const instance = this.instances.get(it.instance);
-      if (instance === undefined) continue;
+      if (instance === undefined) {
+        // It was given up too early, or started while this process did not listen.
+        foundCount += this.adopt(sample.node, it, executor) ? 1 : 0;
+        continue;
+      }
       instance.sampledInFlightCount = it.inFlightCount + it.queuedCount;
       // Work between two samples shows in the processor time only.
       const cpuSec = it.cpuSec ?? 0;
@@ -164,6 +170,30 @@ export class Fleet {
         instance.usedAtMs = this.clock.monotonicMs();
       }
     }
+    return foundCount;
+  }
+
+  /** True when the instance serves, is new here, and its executor is known. */
+  private adopt(
+    node: string,
+    { instance, executor, state }: InstanceSample,
+    find: (id: string) => ExecutorEntry | undefined,
+  ): boolean {
+    const entry = find(executor);
+    const isServing = state === "ready" || state === "busy";
+    if (entry === undefined || !isServing) return false;
+    if (this.instances.has(instance) || this.ended.has(instance)) return false;
+    this.addInstance({ instance, node, executor: entry }).state = "ready";
+    return true;
+  }
+
+  /** Its agent says that it has ended: a late sample must not bring it back. */
+  exited(instance: string): void {
+    this.removeInstance(instance);
+    this.ended.add(instance);
+    if (this.ended.size <= ENDED_REMEMBERED_COUNT) return;
+    const oldest = this.ended.values().next().value;
+    if (oldest !== undefined) this.ended.delete(oldest);
   }
 
   /** Nodes that were silent for too long. */

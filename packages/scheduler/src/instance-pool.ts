@@ -54,6 +54,7 @@ export class InstancePool {
   private readonly log: Logger;
   private readonly settings: InstancePoolSettings;
   private readonly startFailures = new Map<string, { count: number; notBeforeMs: number }>();
+  private readonly stopping = new Map<string, Promise<void>>();
   private instanceNumber = 0;
 
   constructor(
@@ -81,7 +82,7 @@ export class InstancePool {
   }
 
   start({ node, evict }: Extract<Placement, { kind: "start" }>, executor: ExecutorEntry): void {
-    for (const idle of evict) this.stop(idle, "making room");
+    const stops = evict.map((idle) => this.stop(idle, "making room"));
     this.instanceNumber += 1;
     const suffix = this.random.uuid().slice(0, 8);
     const instance = this.fleet.addInstance({
@@ -89,10 +90,14 @@ export class InstancePool {
       node,
       executor,
     });
-    void this.awaitStart(instance);
+    void this.awaitStart(instance, stops);
   }
 
-  private async awaitStart(instance: FleetInstance): Promise<void> {
+  private async awaitStart(
+    instance: FleetInstance,
+    stops: readonly Promise<void>[],
+  ): Promise<void> {
+    await Promise.all(stops); // before that the agent has no room, and would say so
     const { executor, node } = instance;
     const { startLimitMs } = this.settings;
     const startedAtMs = this.clock.monotonicMs();
@@ -157,15 +162,20 @@ export class InstancePool {
     });
   }
 
-  stop(instanceId: string, reason: string): void {
+  /** Resolves when it is gone, or did not stop as told. */
+  stop(instanceId: string, reason: string): Promise<void> {
     const instance = this.fleet.instance(instanceId);
-    if (instance === undefined || instance.state === "stopping") return;
+    if (instance === undefined) return Promise.resolve();
+    const underWay = this.stopping.get(instanceId);
+    if (underWay !== undefined) return underWay;
     instance.state = "stopping";
     this.log.info(
       { event: "instance.stopped", instance: instanceId, node: instance.node, reason },
       "stopping instance",
     );
-    void this.awaitStop(instance);
+    const stopped = this.awaitStop(instance).finally(() => this.stopping.delete(instanceId));
+    this.stopping.set(instanceId, stopped);
+    return stopped;
   }
 
   private async awaitStop(instance: FleetInstance): Promise<void> {
@@ -196,7 +206,7 @@ export class InstancePool {
     for (const it of this.fleet.listInstances()) {
       const isIdle = it.state === "ready" && it.inFlightCount === 0;
       if (isIdle && nowMs - it.usedAtMs >= this.settings.idleStopMs) {
-        this.stop(it.instance, "idle");
+        void this.stop(it.instance, "idle");
       }
     }
   }

@@ -13,7 +13,14 @@
  *   J6. Replaying a job's events and resuming dispatches only what they do not show as done.
  */
 import type { WireError } from "@murakkab/kit";
-import { assert, assertNever, canonicalJson, hashText64 } from "@murakkab/kit";
+import {
+  assert,
+  assertNever,
+  canonicalJson,
+  hashText64,
+  isRuntimeError,
+  toWireError,
+} from "@murakkab/kit";
 import {
   isTerminalState,
   type JobPlan,
@@ -199,7 +206,7 @@ export class JobMachine {
           effects.push(...this.startStep(run, nowMs));
           hasProgress = true;
         } else if (this.rerunCount > 0) {
-          const again = this.verify(run);
+          const again = this.verify(run, nowMs);
           effects.push(...again);
           hasProgress ||= again.length > 0;
         }
@@ -219,8 +226,13 @@ export class JobMachine {
 
   private startStep(run: StepRun, nowMs: number): readonly JobEffect[] {
     const { planned } = run;
-    const source = planned.fanOut === undefined ? undefined : planned.inputs[planned.fanOut];
-    const count = source === undefined ? 1 : countOf(this.sourceValue(source));
+    let count: number;
+    try {
+      count = this.countItems(planned);
+    } catch (error) {
+      if (!isRuntimeError(error)) throw error;
+      return this.finish("failed", null, { ...toWireError(error), step: planned.step });
+    }
     if (count > FAN_OUT_ITEMS_MAX) {
       return this.finish("failed", null, {
         code: "FAN_OUT_LIMIT",
@@ -229,8 +241,7 @@ export class JobMachine {
         step: planned.step,
       });
     }
-    run.state = "running";
-    run.items = Array.from({ length: count }, () => newItemRun(nowMs));
+    openItems(run, count, nowMs);
     const effects: JobEffect[] = [
       {
         kind: "emit",
@@ -241,6 +252,11 @@ export class JobMachine {
     for (let item = 0; item < count; item += 1) effects.push(this.dispatch(run, item, 0));
     if (count === 0) effects.push(...this.completeStep(run));
     return effects;
+  }
+
+  private countItems({ fanOut, inputs }: PlannedStep): number {
+    const source = fanOut === undefined ? undefined : inputs[fanOut];
+    return source === undefined ? 1 : countOf(this.sourceValue(source));
   }
 
   private dispatch(run: StepRun, item: number, repeat: number): JobEffect {
@@ -466,7 +482,9 @@ export class JobMachine {
   }
 
   /** J5. For a step whose sources are done: what waits for them goes on, what changed runs again. */
-  private verify(run: StepRun): readonly JobEffect[] {
+  private verify(run: StepRun, nowMs: number): readonly JobEffect[] {
+    // Its list has another length now: none of its items is what it was.
+    if (this.countItems(run.planned) !== run.items.length) return this.startStep(run, nowMs);
     const effects: JobEffect[] = [];
     const changed: number[] = [];
     for (const [index, item] of run.items.entries()) {
@@ -499,9 +517,7 @@ export class JobMachine {
     if (isTerminalState(event as TerminalState)) this.isFinished = true;
     if (run === undefined) return;
     if (event === "step-started") {
-      run.state = "running";
-      const total = Number(data["total"]);
-      run.items = Array.from({ length: total }, () => newItemRun(sinceMs));
+      openItems(run, Number(data["total"]), sinceMs);
     } else if (event === "step-finished") this.completeStep(run);
     else if (event === "step-rerun") this.reset(run, data["items"] as readonly number[]);
     if (item === undefined) return;
@@ -548,6 +564,7 @@ export class JobMachine {
     const effects: JobEffect[] = [];
     for (const run of this.steps.values()) {
       if (run.state !== "running") continue;
+      if (this.isReady(run.planned) && this.countItems(run.planned) !== run.items.length) continue;
       // Its last item was journaled, its end was not.
       if (run.doneCount === run.items.length) {
         effects.push(...this.completeStep(run));
@@ -567,7 +584,9 @@ export class JobMachine {
     }
     // J5 for all that is done: an input may have changed while nobody looked.
     for (const run of this.steps.values()) {
-      if (run.state !== "waiting" && this.isReady(run.planned)) effects.push(...this.verify(run));
+      if (run.state !== "waiting" && this.isReady(run.planned)) {
+        effects.push(...this.verify(run, nowMs));
+      }
     }
     return [...effects, ...this.startReady(nowMs)];
   }
@@ -638,6 +657,17 @@ function emit(
   detail?: EventDetail,
 ): JobEffect {
   return { kind: "emit", event, data, ...(detail === undefined ? {} : { detail }) };
+}
+
+/** Fresh items. Attempts of earlier ones may still answer: theirs have lower numbers (J4). */
+function openItems(run: StepRun, count: number, nowMs: number): void {
+  run.state = "running";
+  run.doneCount = 0;
+  run.outputs = null;
+  run.items = Array.from({ length: count }, () => ({
+    ...newItemRun(nowMs),
+    attempt: run.attemptsMax,
+  }));
 }
 
 function newItemRun(readyAtMs: number): ItemRun {

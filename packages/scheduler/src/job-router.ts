@@ -8,8 +8,16 @@
  *   R1. Every request is answered, with a value or with an error.
  *   R2. While a partition changes hands, requests for it wait for the new owner, within bounds.
  */
-import { type Bus, call, type Schema, type Subscription, serve } from "@murakkab/bus";
-import { type Clock, delay, isRuntimeError, type Logger, UnavailableError } from "@murakkab/kit";
+import { type Bus, call, type MessageSubscription, type Schema, serve } from "@murakkab/bus";
+import {
+  AbortSource,
+  type Clock,
+  delay,
+  isRuntimeError,
+  type Logger,
+  RetryableError,
+  UnavailableError,
+} from "@murakkab/kit";
 import type { JobReply, JobStatus } from "@murakkab/model";
 import {
   attemptResultSchema,
@@ -60,13 +68,18 @@ const OWNER_PAUSE_MS = 20;
 /** A submission may have to fetch an input of some GB first. */
 const FORWARD_TIMEOUT_MS = 150_000;
 const LIST_TIMEOUT_MS = 1_000;
+/** The owner changed: the next one is asked. */
+const MOVING_CODES: ReadonlySet<string> = new Set(["NO_RESPONDERS", "FENCED", "NOT_OWNER"]);
 const anything = z.unknown();
 
 export class JobRouter {
   private readonly parts: JobRouterComponents;
   private readonly settings: JobRouterSettings;
-  private readonly subscriptions: Subscription[] = [];
-  private readonly partitions = new Map<number, Subscription>();
+  private readonly subscriptions: MessageSubscription[] = [];
+  private readonly partitions = new Map<number, MessageSubscription>();
+  /** Questions that another scheduler is to answer. */
+  private readonly forwarded = new Set<AbortSource>();
+  private isLeaving = false;
 
   constructor(components: JobRouterComponents, settings: JobRouterSettings) {
     this.parts = components;
@@ -174,20 +187,16 @@ export class JobRouter {
 
   /** R2. Errors: the owner's, or `UNAVAILABLE` when nobody owns the partition in time. */
   private async route(request: JobRequest): Promise<unknown> {
-    const { clock, ownership, bus } = this.parts;
+    const { clock, ownership } = this.parts;
     const partition = partitionOf(request.jobId, this.settings.partitionCount);
     const endMs = clock.monotonicMs() + OWNER_WAIT_MS;
     for (;;) {
       try {
-        if (ownership.get(partition) !== undefined) return await this.answer(request);
-        return await call(
-          bus.messaging,
-          { subject: subjects.partitionRequest(partition), value: request },
-          { timeoutMs: FORWARD_TIMEOUT_MS },
-        );
+        if (ownership.get(partition) !== undefined) return await this.answerOwned(request);
+        return await this.forward(partition, request);
       } catch (error) {
         const code = isRuntimeError(error) ? error.code : "";
-        const isMoving = code === "NO_RESPONDERS" || code === "FENCED" || code === "NOT_OWNER";
+        const isMoving = MOVING_CODES.has(code) && !this.isLeaving;
         if (!isMoving) throw error;
         if (clock.monotonicMs() >= endMs) {
           throw new UnavailableError(`no scheduler owns partition ${partition}, try again`, {
@@ -202,6 +211,30 @@ export class JobRouter {
     }
   }
 
+  private async forward(partition: number, request: JobRequest): Promise<unknown> {
+    const source = new AbortSource();
+    this.forwarded.add(source);
+    try {
+      return await call(
+        this.parts.bus.messaging,
+        { subject: subjects.partitionRequest(partition), value: request },
+        { timeoutMs: FORWARD_TIMEOUT_MS, signal: source.signal },
+      );
+    } catch (error) {
+      if (!source.signal.aborted) throw error;
+      throw this.isLeaving
+        ? new UnavailableError("this scheduler is leaving, try again", { retryAfterMs: 0 })
+        : notOwner(partition);
+    } finally {
+      this.forwarded.delete(source);
+    }
+  }
+
+  /** A scheduler is gone: what it was asked is asked again, of whoever has the partition now. */
+  askAgain(): void {
+    for (const source of [...this.forwarded]) source.abort(new Error("its owner is gone"));
+  }
+
   /** Listens for what other schedulers got for this partition. */
   open(owned: OwnedPartition): void {
     const { partition } = owned;
@@ -213,15 +246,38 @@ export class JobRouter {
         what: "partition request",
         onDefect: (error, at) => this.onDefect(error, at),
       },
-      (request) => this.answer(request),
+      (request) => this.answerOwned(request),
     );
     this.partitions.get(partition)?.unsubscribe();
     this.partitions.set(partition, subscription);
   }
 
-  close(owned: OwnedPartition): void {
-    this.partitions.get(owned.partition)?.unsubscribe();
-    this.partitions.delete(owned.partition);
+  close({ partition }: OwnedPartition): void {
+    const subscription = this.partitions.get(partition);
+    this.partitions.delete(partition);
+    // What is on its way is told that the owner is another one; dropped, it would wait for minutes.
+    subscription?.drain().catch((error: unknown) => {
+      this.parts.log.debug(
+        { event: "partition.not-drained", partition, err: error },
+        "not drained",
+      );
+    });
+  }
+
+  /** Errors: `NOT_OWNER` when the partition was given away before there was an answer. */
+  private async answerOwned(request: JobRequest): Promise<unknown> {
+    const { ownership } = this.parts;
+    const partition = partitionOf(request.jobId, this.settings.partitionCount);
+    const owned = ownership.get(partition);
+    if (owned === undefined) throw notOwner(partition);
+    try {
+      return await this.answer(request);
+    } catch (error) {
+      const isUnknown = isRuntimeError(error) && error.code === "NOT_FOUND";
+      // It took its jobs along.
+      if (isUnknown && ownership.get(partition) !== owned) throw notOwner(partition);
+      throw error;
+    }
   }
 
   private async answer({ verb, jobId, body }: JobRequest): Promise<unknown> {
@@ -281,6 +337,13 @@ export class JobRouter {
     return { jobs: all.slice(0, limit) };
   }
 
+  /** Takes no new requests; those on their way are answered, if only with where to ask. */
+  async leave(): Promise<void> {
+    this.isLeaving = true;
+    await Promise.allSettled(this.subscriptions.splice(0).map((it) => it.drain()));
+    this.askAgain();
+  }
+
   stop(): void {
     for (const subscription of this.subscriptions.splice(0)) subscription.unsubscribe();
   }
@@ -290,6 +353,10 @@ export class JobRouter {
     for (const subscription of this.partitions.values()) subscription.unsubscribe();
     this.partitions.clear();
   }
+}
+
+function notOwner(partition: number): RetryableError {
+  return new RetryableError("NOT_OWNER", `partition ${partition} has another owner now`);
 }
 
 type JobSummary = Omit<JobStatus, "plan" | "receipt"> & {

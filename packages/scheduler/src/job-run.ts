@@ -53,7 +53,7 @@ import {
 import type { AttemptHandle, Dispatcher } from "./dispatcher.ts";
 import type { Fleet } from "./fleet.ts";
 import { type AttemptPlace, type JobEffect, JobMachine } from "./job-machine.ts";
-import { FencedError } from "./journal/partition-journal.ts";
+import { FencedError, type Stored } from "./journal/partition-journal.ts";
 import { artifactsIn } from "./passed-value.ts";
 import type { ArtifactUplink } from "./ports.ts";
 import { makeReceipt } from "./receipt.ts";
@@ -77,6 +77,8 @@ export interface JobRunComponents {
 export interface EntrySink {
   /** Resolves with the sequence under which they are stored. Errors: FencedError. */
   append(entries: readonly JournalEntry[]): Promise<number>;
+  /** The same without a promise. */
+  add(entries: readonly JournalEntry[], stored: Stored): void;
 }
 
 export interface JobRunSettings {
@@ -136,7 +138,7 @@ export class JobRun {
     this.journaled = [...past];
     this.storedCount = past.length;
     this.firstSequence = settings.firstSequence;
-    this.currentStatus = record.status;
+    this.currentStatus = past.length > 1 ? { ...record.status, state: "running" } : record.status;
     for (const [artifact, nodes] of Object.entries(record.holders)) {
       for (const node of nodes) this.hold(artifact, node);
     }
@@ -176,16 +178,16 @@ export class JobRun {
     return this.journaled.slice(0, this.storedCount);
   }
 
-  /** Range of the journal that holds it; null before anything is stored. */
+  /** Range of the journal that holds it; null before anything is stored, or when nothing ever is. */
   get range(): { readonly first: number; readonly last: number } | null {
-    if (this.firstSequence === null) return null;
+    if (this.firstSequence === null || this.isQuiet) return null;
     return { first: this.firstSequence, last: this.storedSequence };
   }
 
-  /** Its entries were written again at `sequence`: what lies before is no longer needed. */
-  moved(sequence: number): void {
-    this.firstSequence = sequence;
-    this.storedSequence = sequence;
+  /** Its entries were written again there: what lies before is no longer needed. */
+  moved({ first, last }: { readonly first: number; readonly last: number }): void {
+    this.firstSequence = first;
+    this.storedSequence = last;
   }
 
   /** Journals `accepted`; resolves once that is stored. Errors: FencedError. */
@@ -290,7 +292,10 @@ export class JobRun {
     detail?: EventDetail,
   ): void {
     if (this.isQuiet) return;
-    this.emit(event, data, detail).catch((error: unknown) => this.onNotStored(error));
+    this.write(event, data, detail, {
+      resolve: () => undefined,
+      reject: (error) => this.onNotStored(error),
+    });
   }
 
   private onNotStored(error: unknown): void {
@@ -299,37 +304,42 @@ export class JobRun {
   }
 
   /** Resolves once the event is stored; then it is told to everyone. */
-  private async emit(
+  private emit(name: JobEventName, data: Readonly<Record<string, unknown>>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.write(name, data, undefined, { resolve: () => resolve(), reject });
+    });
+  }
+
+  private write(
     name: JobEventName,
     data: Readonly<Record<string, unknown>>,
-    detail?: EventDetail,
-  ): Promise<void> {
-    const { jobId } = this;
+    detail: EventDetail | undefined,
+    { resolve, reject }: Stored,
+  ): void {
     const event: JobEvent = {
-      jobId,
+      jobId: this.jobId,
       number: (this.journaled.at(-1)?.event.number ?? 0) + 1,
       event: name,
       at: new Date(this.parts.clock.wallMs()).toISOString(),
       sinceMs: Math.round(this.nowMs * 10) / 10,
       data,
     };
-    const journaled = { event, ...(detail === undefined ? {} : { detail }) };
+    const journaled: JournaledEvent = detail === undefined ? { event } : { event, detail };
     this.journaled.push(journaled);
-    const sequence = await this.append(journaled);
-    this.firstSequence ??= sequence;
-    this.storedSequence = Math.max(this.storedSequence, sequence);
-    this.storedCount += 1;
-    this.parts.publishEvent(event);
-  }
-
-  private async append(journaled: JournaledEvent): Promise<number> {
-    try {
-      return await this.settings.sink.append([this.entryOf(journaled)]);
-    } catch (error) {
-      // The job was never accepted: nothing may follow.
-      if (journaled.event.number === 1) this.isDetached = true;
-      throw error;
-    }
+    this.settings.sink.add([this.entryOf(journaled)], {
+      resolve: (sequence) => {
+        this.firstSequence ??= sequence;
+        this.storedSequence = Math.max(this.storedSequence, sequence);
+        this.storedCount += 1;
+        this.parts.publishEvent(event);
+        resolve(sequence);
+      },
+      reject: (error) => {
+        // The job was never accepted: nothing may follow.
+        if (event.number === 1) this.isDetached = true;
+        reject(error);
+      },
+    });
   }
 
   private entryOf(journaled: JournaledEvent): JournalEntry {

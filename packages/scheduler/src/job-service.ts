@@ -17,14 +17,13 @@ import type { Rates } from "@murakkab/core";
 import {
   type Cancel,
   canonicalJson,
+  delay,
   isRuntimeError,
   NotFoundError,
   type Random,
   sha256Hex,
   TerminalError,
-  toWireError,
   UnavailableError,
-  type WireError,
 } from "@murakkab/kit";
 import { isTerminalState, type JobReply, type JobStatus, type Receipt } from "@murakkab/model";
 import {
@@ -33,6 +32,7 @@ import {
   type JobRecord,
   type JournaledEvent,
   partitionOf,
+  SCHEDULER_LOST_AFTER_MS,
   type SubmitRequest,
   subjects,
   withPartition,
@@ -69,8 +69,18 @@ const EVENTS_ANSWER_BYTES = 512 * 1024;
 /** A job whose first entry lies further behind is written again, so that marks can move on. */
 const CARRY_DISTANCE = 8_192;
 
+/**
+ * A key whose job is not journaled after this time belongs to a submission that died: by then its
+ * scheduler is known to be lost, and its partition is fenced. ms.
+ */
+const CLAIM_WAIT_MS = 2 * SCHEDULER_LOST_AFTER_MS;
+const CLAIM_PAUSE_MS = 50;
+
 /** A job that is not durable: it lives and ends with this process. */
-const VOLATILE_SINK: EntrySink = { append: () => Promise.resolve(0) };
+const VOLATILE_SINK: EntrySink = {
+  append: () => Promise.resolve(0),
+  add: (_entries, { resolve }) => resolve(0),
+};
 
 export class JobService {
   private readonly parts: JobServiceComponents;
@@ -80,6 +90,8 @@ export class JobService {
   private readonly runs = new Map<string, JobRun>();
   private readonly finished = new Map<string, JobStatus>();
   private readonly waiters = new Map<string, Set<(status: JobStatus) => void>>();
+  /** Counted by admission. */
+  private readonly counted = new Set<JobRun>();
   /** Taken over, and not resumed before the fleet is known. */
   private readonly resuming = new Set<JobRun>();
   /** Same id or key submitted twice at the same moment: the second waits for the first. */
@@ -186,8 +198,7 @@ export class JobService {
     for (const [jobId, run] of owned.runs) {
       if (this.runs.get(jobId) === run) this.runs.delete(jobId);
       this.resuming.delete(run);
-      const { tenant, durable } = run.past.record.submission;
-      if (durable === false) {
+      if (run.past.record.submission.durable === false) {
         run.fail({
           code: "OWNER_CHANGED",
           message: "the job is not durable, and its scheduler gave its partition away",
@@ -196,11 +207,17 @@ export class JobService {
         continue;
       }
       run.detach();
-      this.parts.admission.leave(tenant);
+      this.uncount(run);
       // Whoever waits asks again, and is sent to the new owner.
       this.tellWaiters(jobId, run.status);
     }
     owned.runs.clear();
+  }
+
+  /** Once per run, whether it ended, failed to be accepted or went elsewhere. */
+  private uncount(run: JobRun): void {
+    if (!this.counted.delete(run)) return;
+    this.parts.admission.leave(run.past.record.submission.tenant);
   }
 
   /** Jobs that began long ago are written again, so that little must be read at a takeover. */
@@ -212,7 +229,7 @@ export class JobService {
         if (range === null || range.first === 0 || owned.isClosing) continue;
         if (settledSequence - range.first < CARRY_DISTANCE) continue;
         owned.journal.append([carried(run.jobId, run.past)]).then(
-          (sequence) => run.moved(sequence),
+          (sequence) => run.moved({ first: sequence, last: sequence }),
           () => undefined, // fenced: the new owner has it
         );
       }
@@ -245,14 +262,21 @@ export class JobService {
     const earlier = await this.findEarlier(request);
     if (earlier !== null) return earlier; // V5
     const tenant = request.tenant ?? DEFAULT_TENANT;
-    this.parts.admission.check(tenant);
+    const { admission } = this.parts;
+    admission.check(tenant);
     const jobId = request.jobId ?? this.newJobId();
-    this.parts.admission.enter(tenant);
+    admission.enter(tenant);
+    let run: JobRun | null = null;
     try {
-      return await this.accept(request, jobId);
-    } catch (error) {
-      this.parts.admission.leave(tenant);
-      throw error;
+      const prepared = await this.parts.intake.prepare(request, jobId);
+      const key = idempotencyHash(request);
+      const claimed = key === null ? null : await this.claim(key, jobId);
+      if (claimed !== null) return claimed;
+      run = this.makeRun(this.ownedOf(jobId), prepared.record, { past: [], firstSequence: null });
+      return await this.start(run, prepared);
+    } finally {
+      // From here on it is counted with its run.
+      if (run === null) admission.leave(tenant);
     }
   }
 
@@ -267,50 +291,74 @@ export class JobService {
     if (jobId === undefined) return null;
     const running = this.runs.get(jobId)?.past.record;
     const indexed = running === undefined ? await this.readIndexed(jobId) : null;
-    const known = running ?? indexed?.record;
-    if (known === undefined || known === null) return null;
-    checkSame(known, request);
-    return repeatReply(known);
+    const known = running ?? indexed?.record ?? null;
+    if (known !== null) {
+      checkSame(known, request);
+      return repeatReply(known.submission.jobId, known.status);
+    }
+    // Not durable, or not in the index yet.
+    const ended = this.finished.get(jobId);
+    return ended === undefined ? null : repeatReply(jobId, ended);
   }
 
-  private async accept(request: SubmitRequest, jobId: string): Promise<JobReply> {
-    const { intake, index } = this.parts;
-    const prepared = await intake.prepare(request, jobId);
-    const key = idempotencyHash(request);
-    if (key !== null) {
+  /** V5. Null: the key stands for this job now. */
+  private async claim(key: string, jobId: string): Promise<JobReply | null> {
+    const { index, clock } = this.parts;
+    for (;;) {
       const claimed = await index.claimKey(key, jobId);
-      if (claimed !== jobId) {
-        const { plan } = await this.getAnywhere(claimed);
-        if (plan !== null) {
-          this.parts.admission.leave(request.tenant ?? DEFAULT_TENANT);
+      if (claimed === jobId) return null;
+      const endMs = clock.monotonicMs() + CLAIM_WAIT_MS;
+      for (;;) {
+        const plan = await this.findPlan(claimed);
+        if (plan !== null)
           return acceptedReply(claimed, plan, [`job ${claimed} was accepted before`]);
-        }
-        // The key was claimed by a submission that died before it was journaled: this one takes over.
-        await index.setKey(key, jobId);
+        if (clock.monotonicMs() >= endMs) break;
+        await delay(clock, CLAIM_PAUSE_MS);
       }
+      // Claimed by a submission that died before it was journaled: this one takes over.
+      if (await index.moveKey(key, { from: claimed, to: jobId })) return null;
     }
-    return this.start(prepared);
+  }
+
+  /** Of an accepted job, wherever it is; null when there is none (yet). */
+  private async findPlan(jobId: string): Promise<JobStatus["plan"]> {
+    const own = this.runs.get(jobId)?.status ?? this.finished.get(jobId);
+    if (own !== undefined) return own.plan;
+    try {
+      const indexed = await this.readIndexed(jobId);
+      if (indexed?.record) return indexed.record.status.plan;
+      return (await this.getAnywhere(jobId)).plan ?? null; // a receipt has none: it is indexed soon
+    } catch (error) {
+      const code = isRuntimeError(error) ? error.code : "";
+      if (code === "NOT_FOUND" || code === "EXPIRED") return null;
+      throw error;
+    }
   }
 
   /** Where a job of any partition can be asked for; set by the router. */
-  getAnywhere: (jobId: string) => Promise<{ readonly plan: JobStatus["plan"] }> = (jobId) =>
+  getAnywhere: (jobId: string) => Promise<{ readonly plan?: JobStatus["plan"] }> = (jobId) =>
     this.get(jobId);
 
-  private async start({ record, plan, notes }: PreparedJob): Promise<JobReply> {
-    const { jobId } = record.submission;
-    const owned = this.ownedOf(jobId);
-    const run = this.makeRun(owned, record, { past: [], firstSequence: null });
+  private async start(run: JobRun, { plan, notes }: PreparedJob): Promise<JobReply> {
+    const { jobId } = run;
     const stored = run.accept();
     run.begin();
     try {
       await stored; // V4
     } catch (error) {
       run.detach();
-      owned.runs.delete(jobId);
-      if (this.runs.get(jobId) === run) this.runs.delete(jobId);
+      this.forget(run);
       throw error;
     }
     return acceptedReply(jobId, plan, notes);
+  }
+
+  private forget(run: JobRun): void {
+    const { jobId } = run;
+    const owned = this.ownership.get(partitionOf(jobId, this.settings.partitionCount));
+    if (owned?.runs.get(jobId) === run) owned.runs.delete(jobId);
+    if (this.runs.get(jobId) === run) this.runs.delete(jobId);
+    this.uncount(run);
   }
 
   private ownedOf(jobId: string): OwnedPartition {
@@ -341,6 +389,7 @@ export class JobService {
       onTerminal: (ended) => this.onTerminal(owned, ended),
     });
     if (from.past.length > 0) this.parts.admission.enter(tenant);
+    this.counted.add(run);
     this.runs.set(jobId, run);
     owned.runs.set(jobId, run);
     return run;
@@ -348,11 +397,11 @@ export class JobService {
 
   private async onTerminal(owned: OwnedPartition, run: JobRun): Promise<void> {
     const { jobId, status, range, past } = run;
-    const { durable, tenant } = past.record.submission;
+    const { durable } = past.record.submission;
     this.keepFinished(status);
     owned.runs.delete(jobId);
     if (this.runs.get(jobId) === run) this.runs.delete(jobId);
-    this.parts.admission.leave(tenant);
+    this.uncount(run);
     this.tellWaiters(jobId, status);
     if (durable === false || range === null) return;
     this.ownership.sawSequence(range.last);
@@ -400,7 +449,8 @@ export class JobService {
   /** The terminal state, or the present one after `timeoutMs` or when the job moves elsewhere. */
   async wait(jobId: string, timeoutMs: number): Promise<JobStatus> {
     const status = await this.get(jobId);
-    if (isTerminalState(status.state)) return status;
+    // It may have ended since: then nobody would tell.
+    if (!this.runs.has(jobId)) return isTerminalState(status.state) ? status : this.get(jobId);
     return new Promise((resolve) => {
       let cancelTimer: Cancel = () => undefined;
       const tell = (terminal: JobStatus): void => {
@@ -411,7 +461,7 @@ export class JobService {
       this.waiters.set(jobId, waiters.add(tell));
       cancelTimer = this.parts.clock.after(timeoutMs, () => {
         waiters.delete(tell);
-        resolve(this.runs.get(jobId)?.status ?? status);
+        resolve(this.runs.get(jobId)?.status ?? this.finished.get(jobId) ?? status);
       });
     });
   }
@@ -421,7 +471,11 @@ export class JobService {
     if (run === undefined) return this.get(jobId);
     run.cancel(reason);
     await run.settled();
-    return this.get(jobId);
+    // Not stored, because another scheduler owns the job now: it is to be asked.
+    if (!isTerminalState(run.status.state)) {
+      throw new FencedError(partitionOf(jobId, this.settings.partitionCount));
+    }
+    return run.status;
   }
 
   /** Events after `number`, oldest first, as many as fit into one answer. */
@@ -498,7 +552,7 @@ function acceptedReply(
   return { jobId, decision: "accepted", plan, ...(notes.length === 0 ? {} : { notes }) };
 }
 
-function repeatReply({ submission: { jobId }, status: { plan } }: JobRecord): JobReply {
+function repeatReply(jobId: string, { plan }: JobStatus): JobReply {
   if (plan === null) throw new NotFoundError(`job ${jobId} has no plan`);
   return acceptedReply(jobId, plan, [`job ${jobId} was accepted before`]);
 }
@@ -557,10 +611,4 @@ function unreadableRecord(jobId: string, nowWallMs: number): JobRecord {
     inputGaps: [],
     holders: {},
   };
-}
-
-export function toFailure(error: unknown): WireError {
-  return isRuntimeError(error)
-    ? toWireError(error)
-    : { code: "INTERNAL", message: String(error), retryable: false };
 }

@@ -11,6 +11,8 @@
  *   W1. A partition is used only between `onTaken` and `onDropped`.
  *   W2. A partition is taken under a generation that is above all that its journal shows.
  *   W3. A member whose process has ended is known by its private subject, not by silence.
+ *   W5. After a pause of its own, or without the bus, a member answers for nothing before it has
+ *       heard the others: they may have taken what it had.
  *   W4. A live owner is asked to hand over; its journal is complete before another one reads it.
  */
 import {
@@ -97,7 +99,9 @@ const HELLO_WAIT_MS = 250;
 /** How long a member that leaves waits for the others to take its partitions, ms. */
 const LEAVE_WAIT_MS = 2_500;
 const TAKE_BACKOFF = { baseMs: 50, maxMs: 1_000 };
-const MARK_INTERVAL_MS = 2_000;
+const MARK_INTERVAL_MS = 1_000;
+/** After the bus came back "nobody is there" may mean "not yet", ms. */
+const REJOIN_MS = 3_000;
 const GENERATION_KEY = "partitions";
 
 export class Ownership {
@@ -110,11 +114,19 @@ export class Ownership {
   private generations!: KeyValue;
   private generation = 0;
   private settledSequence = 0;
+  /** Of the journal that sequences are of. */
+  private incarnation = "";
+  private isChecking = false;
   private isReconciling = false;
   private isWantedAgain = false;
   private failureCount = 0;
   private isLeaving = false;
   private isStopped = false;
+  private isConnected = true;
+  /** W5. */
+  private isSuspect = false;
+  private connectedAtMs = Number.NEGATIVE_INFINITY;
+  private lastTickMs = 0;
   private hotCount = 0;
 
   constructor(components: OwnershipComponents, settings: OwnershipSettings) {
@@ -125,13 +137,14 @@ export class Ownership {
   /** Resolves once this process owns its share. Errors: `UNSUPPORTED_VERSION`. */
   async start(): Promise<void> {
     const { bus, clock } = this.parts;
-    this.generations = await bus.state.openKeyValue("MK_GENERATIONS");
+    this.generations = await bus.state.openKeyValue("MK_GENERATIONS", { onMissing: "recreate" });
     this.listen();
     await bus.messaging.flush();
     if (await this.isAnyoneThere()) {
       this.beat(true);
       await delay(clock, HELLO_WAIT_MS);
     }
+    this.lastTickMs = clock.monotonicMs();
     this.timers.push(
       every(clock, SCHEDULER_BEAT_MS, () => this.onBeatTimer()),
       every(clock, MARK_INTERVAL_MS, () => void this.writeMarks()),
@@ -147,6 +160,7 @@ export class Ownership {
     const onDefect = (error: unknown, subject: string): void =>
       this.parts.log.error({ event: "request.defect", subject, err: error }, "a request failed");
     this.subscriptions.push(
+      messaging.onStatus((status) => this.onStatus(status === "connected")),
       messaging.subscribe(subjects.schedulerBeat, (message) => {
         try {
           const value = decode(message.data, message.headers).value;
@@ -192,6 +206,7 @@ export class Ownership {
   // ---- what others ask -----------------------------------------------------------------------
 
   get(partition: number): OwnedPartition | undefined {
+    if (this.isSuspect || this.isPaused(this.parts.clock.monotonicMs())) return undefined; // W5
     const owned = this.owned.get(partition);
     return owned?.isClosing === true ? undefined : owned;
   }
@@ -247,13 +262,53 @@ export class Ownership {
 
   private onBeatTimer(): void {
     if (this.isStopped) return;
-    this.beat(false);
     const nowMs = this.parts.clock.monotonicMs();
+    const wasPaused = this.isPaused(nowMs);
+    this.lastTickMs = nowMs;
+    if (!this.isConnected) return; // nobody is heard: that says nothing about them
+    if (wasPaused) this.doubt("it was paused");
+    this.beat(false);
+    if (this.isSuspect) return;
     for (const member of this.members.values()) {
       if (nowMs - member.heardAtMs >= SCHEDULER_LOST_AFTER_MS) this.lose(member, "it is silent");
       else void this.probe(member);
     }
     void this.takeShare(false);
+  }
+
+  /** Our own timers did not run for so long that the others may think that we are lost. */
+  private isPaused(nowMs: number): boolean {
+    return nowMs - this.lastTickMs >= SCHEDULER_LOST_AFTER_MS - SCHEDULER_BEAT_MS;
+  }
+
+  private onStatus(isConnected: boolean): void {
+    if (isConnected === this.isConnected) return;
+    this.isConnected = isConnected;
+    this.isSuspect = true;
+    if (!isConnected) return;
+    this.connectedAtMs = this.parts.clock.monotonicMs();
+    this.doubt("the bus was away");
+  }
+
+  /** False while others may still be on their way back to the bus. */
+  get mayTrustSilence(): boolean {
+    return this.isConnected && this.parts.clock.monotonicMs() - this.connectedAtMs >= REJOIN_MS;
+  }
+
+  /** W5. */
+  private doubt(reason: string): void {
+    const { clock, log } = this.parts;
+    log.warn({ event: "scheduler.in-doubt", reason }, "asking the others what they own now");
+    this.isSuspect = true;
+    for (const member of this.members.values()) member.heardAtMs = clock.monotonicMs();
+    this.beat(true);
+    this.timers.push(
+      clock.after(HELLO_WAIT_MS, () => {
+        if (!this.isConnected || this.isStopped) return;
+        this.isSuspect = false;
+        void this.takeShare(false);
+      }),
+    );
   }
 
   private beat(isHello: boolean): void {
@@ -309,11 +364,17 @@ export class Ownership {
     );
   }
 
-  /** We were away for long, and somebody else took what we thought was ours. */
+  /**
+   * Both think that they own it. The journal decides: a beat's generation is the last one of its
+   * sender, and not the one under which it took this partition.
+   */
   private yieldTo(beat: SchedulerBeat, owned: ReadonlySet<number>): void {
     for (const partition of owned) {
       const mine = this.owned.get(partition);
-      if (mine !== undefined && mine.journal.generation < beat.generation) this.drop(mine);
+      if (mine === undefined || mine.isClosing || mine.journal.generation >= beat.generation)
+        continue;
+      // Fenced: it is dropped by that.
+      mine.journal.recheck().catch(() => undefined);
     }
   }
 
@@ -325,9 +386,8 @@ export class Ownership {
       const request = { subject: subjects.schedulerProbe(member.scheduler), value: {} };
       await call(this.parts.bus.messaging, request, { timeoutMs: PROBE_TIMEOUT_MS });
     } catch (error) {
-      if (isRuntimeError(error) && error.code === "NO_RESPONDERS") {
-        this.lose(member, "its process has ended");
-      }
+      const isGone = isRuntimeError(error) && error.code === "NO_RESPONDERS";
+      if (isGone && this.mayTrustSilence) this.lose(member, "its process has ended");
     } finally {
       member.isProbing = false;
     }
@@ -365,6 +425,7 @@ export class Ownership {
   }
 
   private async takeShare(isStart: boolean): Promise<void> {
+    if (this.isSuspect) return; // done again once the others were heard
     if (this.isReconciling) {
       this.isWantedAgain = true;
       return;
@@ -377,7 +438,8 @@ export class Ownership {
         this.failureCount = 0;
       } while (this.isWantedAgain && !this.isStopped);
     } catch (error) {
-      if (isStart) throw error;
+      // Trouble of the moment, such as a former owner that still writes, is no reason not to start.
+      if (isStart && !(isRuntimeError(error) && error.isRetryable)) throw error;
       this.failureCount += 1;
       this.parts.log.warn({ event: "partitions.not-taken", err: error }, "partitions not taken");
       const pauseMs = backoffMs(this.failureCount, TAKE_BACKOFF, this.parts.random);
@@ -424,7 +486,7 @@ export class Ownership {
         member.owned = new Set([...member.owned].filter((it) => !given.has(it)));
       return reply.partitions;
     } catch (error) {
-      if (isRuntimeError(error) && error.code === "NO_RESPONDERS") {
+      if (isRuntimeError(error) && error.code === "NO_RESPONDERS" && this.mayTrustSilence) {
         const member = this.members.get(owner);
         if (member !== undefined) this.lose(member, "its process has ended");
         return partitions;
@@ -473,8 +535,9 @@ export class Ownership {
   private async take(partitions: readonly number[]): Promise<void> {
     const startedAtMs = this.parts.clock.monotonicMs();
     const { journal, index } = this.parts;
-    const { lastSequence: readUpTo } = await journal.info();
-    const marks = await index.readMarks();
+    const { lastSequence: readUpTo, incarnation } = await journal.info();
+    this.incarnation ||= incarnation;
+    const marks = await index.readMarks(incarnation);
     const folded = await this.read(partitions, marks, readUpTo);
     const seen = Math.max(...[...folded.values()].map((it) => it.generation));
     const told = Math.max(0, ...[...this.members.values()].map((it) => it.beat.generation));
@@ -482,10 +545,15 @@ export class Ownership {
     this.generation = generation;
     this.sawSequence(readUpTo);
     let jobCount = 0;
-    for (const [partition, found] of folded) {
-      jobCount += found.jobs.size;
-      await this.open(partition, found, { generation, readUpTo });
-    }
+    const opened = await Promise.allSettled(
+      [...folded].map(([partition, found]) => {
+        jobCount += found.jobs.size;
+        return this.open(partition, found, { generation, readUpTo });
+      }),
+    );
+    const failed = opened.find((it) => it.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    this.fence(partitions);
     this.beat(false);
     this.parts.log.info(
       {
@@ -497,6 +565,20 @@ export class Ownership {
       },
       "partitions taken",
     );
+  }
+
+  /**
+   * A former owner that was away, and not dead, could still accept a job behind what was read: its
+   * write fails from here on, and what it wrote before makes ours fail, so that it is read.
+   */
+  private fence(partitions: readonly number[]): void {
+    for (const partition of partitions) {
+      const owned = this.owned.get(partition);
+      // Fenced itself: whoever was faster has it.
+      owned?.journal.append([]).catch((error: unknown) => {
+        this.parts.log.debug({ event: "partition.not-fenced", partition, err: error }, "not taken");
+      });
+    }
   }
 
   private async open(
@@ -526,8 +608,12 @@ export class Ownership {
           this.drop(owned);
           void this.takeShare(false);
         },
-        onStoreLost: (lastSequence) => owned.rewrite(lastSequence),
-        onRewritten: (sequence) => owned.rewritten(sequence),
+        onStoreLost: (lastSequence) => {
+          this.settledSequence = Math.min(this.settledSequence, lastSequence);
+          void this.checkStore(true);
+          return owned.rewrite(lastSequence);
+        },
+        onRewritten: (range) => owned.rewritten(range),
       },
     );
     this.owned.set(partition, owned);
@@ -588,14 +674,43 @@ export class Ownership {
     }
   }
 
+  /**
+   * The journal is not the one that it was, or shorter: marks of any owner would point behind
+   * what is written from now on, and quiet partitions have to write again what they know.
+   */
+  async checkStore(isLossKnown = false): Promise<void> {
+    if (this.isChecking || this.isStopped) return;
+    this.isChecking = true;
+    const settledBefore = this.settledSequence; // it grows while the answer is on its way
+    try {
+      const { incarnation, lastSequence } = await this.parts.journal.info();
+      const isOther = incarnation !== this.incarnation;
+      if (!isLossKnown && !isOther && lastSequence >= settledBefore) return;
+      this.parts.log.warn(
+        { event: "journal.lost", incarnation, lastSequence, settled: settledBefore },
+        "the store lost a part of the journal: it is written again",
+      );
+      await this.parts.index.clearMarks();
+      this.incarnation = incarnation;
+      this.settledSequence = Math.min(this.settledSequence, lastSequence);
+      await Promise.allSettled([...this.owned.values()].map((owned) => owned.journal.recheck()));
+    } catch (error) {
+      this.parts.log.debug({ event: "journal.not-checked", err: error }, "journal not checked");
+    } finally {
+      this.isChecking = false;
+    }
+  }
+
   private async writeMarks(): Promise<void> {
     if (this.owned.size === 0 || this.isStopped) return;
+    await this.checkStore();
+    if (this.isChecking) return;
     const marks = new Map<number, number>();
     for (const owned of this.owned.values()) {
       marks.set(owned.partition, owned.mark(this.settledSequence));
     }
     try {
-      await this.parts.index.writeMarks(this.settings.scheduler, marks);
+      await this.parts.index.writeMarks(this.settings.scheduler, this.incarnation, marks);
     } catch (error) {
       this.parts.log.debug({ event: "marks.not-written", err: error }, "marks not written");
     }

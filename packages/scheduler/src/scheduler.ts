@@ -8,7 +8,7 @@
  *   K1. Every request is answered, with a value or with an error.
  *   K2. A lost node or instance fails its attempts at once.
  */
-import type { ActorSystemPort } from "@murakkab/actor";
+import { ActorDirectory, type ActorSystemPort } from "@murakkab/actor";
 import {
   type Bus,
   call,
@@ -101,6 +101,8 @@ const IDLE_SWEEP_INTERVAL_MS = 5_000;
 const CARRY_INTERVAL_MS = 2_000;
 const PROBE_TIMEOUT_MS = 500;
 const VIEW_TIMEOUT_MS = 1_000;
+const LEARN_AGAIN_MS = 100;
+const DIRECTORY_RETRY_MS = 500;
 /** A node whose agent's process has ended keeps its workers for this long without an agent, ms. */
 const AGENT_AWAY_MAX_MS = 30_000;
 const anything = z.unknown();
@@ -121,6 +123,8 @@ export class Scheduler {
   private readonly leadership: Leadership;
   private readonly wantedPrograms: readonly string[];
   private live: Parts | null = null;
+  /** Gives keyed actors a place; of the leader only. */
+  private directory: ActorDirectory | null = null;
   private isConnected = true;
   private isStopping: Promise<void> | null = null;
   /** The fleet is as the agents tell it, or those that did not tell had time to. */
@@ -128,6 +132,7 @@ export class Scheduler {
   private readonly missing = new Set<string>();
   private readonly probing = new Set<string>();
   private isFetchingView = false;
+  private cancelLearn: Cancel = () => undefined;
   private nodeNames: KeyValue | null = null;
   private readonly leaderSubscriptions: Subscription[] = [];
   private readonly subscriptions: Subscription[] = [];
@@ -143,6 +148,7 @@ export class Scheduler {
     this.leadership = new Leadership(components, {
       scheduler: settings.id,
       leaseMs: settings.leaseMs,
+      mayTrustSilence: () => this.live?.ownership.mayTrustSilence ?? true,
       onGained: (generation) => this.lead(generation),
       onLost: () => this.follow(),
     });
@@ -176,9 +182,12 @@ export class Scheduler {
     const journal = await state.openLog("MK_JOURNAL", {
       subjects: [subjects.allJournals],
       maxAgeMs: retentionMs,
+      onMissing: "recreate",
+      onRecreated: () => void this.live?.ownership.checkStore(),
     });
-    this.nodeNames = await state.openKeyValue("MK_NODES", { ttlMs: retentionMs });
-    const quarantine = await state.openKeyValue("MK_QUARANTINE");
+    const onMissing = "recreate";
+    this.nodeNames = await state.openKeyValue("MK_NODES", { ttlMs: retentionMs, onMissing });
+    const quarantine = await state.openKeyValue("MK_QUARANTINE", { onMissing });
     const storeParts = { clock, random: random.stream("journal"), logger: log };
     const index = await JobIndex.open(state, storeParts, { retentionMs });
     const resolver = new InputResolver({ fleet: this.fleet, messaging });
@@ -215,7 +224,10 @@ export class Scheduler {
           this.live?.router.close(owned);
           jobs.onDropped(owned);
         },
-        onMembersChanged: () => void this.leadership.tryNow(),
+        onMembersChanged: () => {
+          void this.leadership.tryNow();
+          this.live?.router.askAgain();
+        },
       },
     );
     jobs.useOwnership(ownership);
@@ -281,6 +293,7 @@ export class Scheduler {
       })),
     );
     this.live?.ownership.announce();
+    this.openDirectory();
     this.waitForAgents(generation).catch((error: unknown) =>
       this.parts.log.warn({ event: "fleet.not-read", err: error }, "known nodes not read"),
     );
@@ -306,7 +319,36 @@ export class Scheduler {
     publishValue(messaging, subjects.fleetReport, { generation });
   }
 
+  private openDirectory(): void {
+    const { bus, clock, random, log } = this.parts;
+    const { messaging, state } = bus;
+    const directory = new ActorDirectory({ messaging, state, clock, random, log });
+    this.directory = directory;
+    directory.start().then(
+      () => {
+        if (this.directory !== directory) void directory.stop(); // lost the lead meanwhile
+      },
+      (error: unknown) => {
+        log.error({ event: "directory.failed", err: error }, "keyed actors can't be placed yet");
+        this.timers.push(
+          clock.after(DIRECTORY_RETRY_MS, () => {
+            if (this.directory === directory) this.openDirectory();
+          }),
+        );
+      },
+    );
+  }
+
+  private closeDirectory(): void {
+    const { directory } = this;
+    this.directory = null;
+    directory?.stop().catch((error: unknown) => {
+      this.parts.log.debug({ event: "directory.stop-failed", err: error }, "directory");
+    });
+  }
+
   private follow(): void {
+    this.closeDirectory();
     for (const subscription of this.leaderSubscriptions.splice(0)) subscription.unsubscribe();
     this.live?.ownership.announce();
     void this.learnFleet();
@@ -336,6 +378,11 @@ export class Scheduler {
       this.parts.log.debug({ event: "fleet.no-view", code }, "no leader tells of the fleet yet");
     } finally {
       this.isFetchingView = false;
+    }
+    // There is no leader, or it waits for the agents itself: what was taken over must not wait on.
+    if (!this.isFleetKnown) {
+      this.cancelLearn();
+      this.cancelLearn = this.parts.clock.after(LEARN_AGAIN_MS, () => void this.learnFleet());
     }
   }
 
@@ -401,7 +448,10 @@ export class Scheduler {
         publishValue(this.parts.bus.messaging, subjects.nodeReregister(node), {});
       } else void this.learnFleet();
     });
-    this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => this.fleet.sampled(sample));
+    this.listen(subjects.allNodesSampled, nodeSampleSchema, (sample) => {
+      const found = this.fleet.sampled(sample, (id) => this.executorOf(id));
+      if (found > 0) this.dispatcher.pump();
+    });
     this.listen(
       subjects.allNodesLeft,
       z.object({ node: z.string(), incarnation: z.string() }),
@@ -421,8 +471,9 @@ export class Scheduler {
       this.dispatcher.pump();
     });
     this.listen(subjects.allInstancesExited, instanceExitedSchema, (exited) => {
-      const instance = this.fleet.removeInstance(exited.instance);
-      if (instance !== undefined) this.loseInstances([instance], exited.reason);
+      this.fleet.exited(exited.instance);
+      // Also one that is not known here: a job that was taken over may have asked it.
+      this.dispatcher.onInstanceLost(exited, exited.reason);
     });
   }
 
@@ -527,6 +578,7 @@ export class Scheduler {
   private async checkNode(name: string): Promise<void> {
     const node = this.fleet.node(name);
     if (node === undefined || this.probing.has(name)) return;
+    if (this.live?.ownership.mayTrustSilence === false) return; // it may be on its way back
     this.probing.add(name);
     try {
       const { incarnation } = node.registration;
@@ -710,7 +762,7 @@ export class Scheduler {
   async stop(): Promise<void> {
     const { live } = this;
     this.isStopping ??= (async () => {
-      live?.router.stop();
+      await live?.router.leave();
       await this.leadership.stop();
       this.follow();
       await live?.ownership.leave();
@@ -721,6 +773,9 @@ export class Scheduler {
 
   /** Ends at once, as a killed process would, but for its connection. */
   halt(): void {
+    this.leadership.halt();
+    this.closeDirectory();
+    this.cancelLearn();
     for (const cancel of this.timers.splice(0)) cancel();
     for (const list of [this.subscriptions, this.leaderSubscriptions]) {
       for (const subscription of list.splice(0)) subscription.unsubscribe();

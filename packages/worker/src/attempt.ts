@@ -101,9 +101,8 @@ export class Attempt {
       return { reply: { outputs, measure: this.measure }, bytes };
     } catch (error) {
       const cause = this.causeOf(error);
-      const error_ = attemptFailure(cause, this.entry.id);
-      this.logFailure(error_.code, isRuntimeError(cause) ? undefined : cause);
-      const failure = toWireError(error_);
+      const failure = toWireError(attemptFailure(cause, this.entry.id));
+      this.logFailure(failure.code, isRuntimeError(cause) ? undefined : cause);
       const bytes = failure.message.length + (failure.detail?.length ?? 0) + FAILURE_BYTES;
       return { reply: { failure, measure: this.measure }, bytes };
     } finally {

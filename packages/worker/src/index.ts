@@ -1,4 +1,5 @@
 export { AgentClient, type AgentClientOptions } from "./agent-client.ts";
+export { AgentLink, type LinkComponents, type LinkOptions } from "./agent-link.ts";
 export type { Engine, EngineCall, EngineCapabilities, Values } from "./engine.ts";
 export { ModelWorker, type ModelWorkerComponents, WORKER_ACTOR_TYPE } from "./model-worker.ts";
 export type {
@@ -9,4 +10,3 @@ export type {
   Usage,
   UsagePort,
 } from "./ports.ts";
-export { NO_SPOOL } from "./ports.ts";

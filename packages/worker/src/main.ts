@@ -7,6 +7,8 @@
  *   W1. Whatever ends the process, the programs that it started end with it; what a SIGKILL leaves
  *       behind is named in the scratch directory's `pgids`.
  *   W2. `ready` is sent once the actor answers.
+ *   W3. It outlives its agent and the bus, either for as long as the other is there, both together
+ *       for `orphanLimitMs`; one that was not ready yet ends with its agent: nobody knows of it.
  */
 import { randomUUID } from "node:crypto";
 import type { ActorHandle } from "@murakkab/actor";
@@ -23,9 +25,13 @@ import { GroupLedger } from "./adapters/group-ledger.ts";
 import { makeEngine } from "./adapters/make-engine.ts";
 import { ProgramRunner } from "./adapters/program.ts";
 import { ScratchDisk } from "./adapters/scratch-disk.ts";
+import { SpoolDisk } from "./adapters/spool-disk.ts";
+import { StderrLines } from "./adapters/stderr-lines.ts";
 import { UsageMeter } from "./adapters/usage-meter.ts";
 import { AgentClient } from "./agent-client.ts";
+import { AgentLink } from "./agent-link.ts";
 import { ModelWorker, WORKER_ACTOR_TYPE } from "./model-worker.ts";
+import { OrphanWatch } from "./orphan-watch.ts";
 import { NO_SPOOL } from "./ports.ts";
 
 /**
@@ -33,8 +39,6 @@ import { NO_SPOOL } from "./ports.ts";
  * grace after which an agent sends SIGKILL, so that an aborted attempt still answers.
  */
 const STOP_GRACE_MS = 1_000;
-/** How long running attempts may go on once the agent is gone, ms: nobody keeps their cores. */
-const AGENT_GONE_GRACE_MS = 250;
 /** Beyond the grace, for killing programs and closing connections, ms; then the process exits. */
 const EXIT_SLACK_MS = 1_500;
 /** Shortest time between two `status` messages, ms: the agent samples once a second. */
@@ -43,6 +47,8 @@ const STATUS_INTERVAL_MS = 200;
 interface Running {
   readonly bus: Bus;
   readonly handle: ActorHandle;
+  readonly link: AgentLink;
+  readonly orphan: OrphanWatch;
   readonly programs: ProgramRunner;
   readonly log: Logger;
 }
@@ -55,11 +61,16 @@ process.on("unhandledRejection", (error) => fail(error));
 process.on("exit", () => running?.programs.killAll()); // W1
 process.on("SIGTERM", () => end(STOP_GRACE_MS));
 process.on("SIGINT", () => end(STOP_GRACE_MS));
-process.on("disconnect", () => end(AGENT_GONE_GRACE_MS));
+process.on("disconnect", onAgentGone);
+// Both ends of stdio are the agent's: without it a write fails, which must not end the process.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 
 try {
-  running = await boot(await receiveSpec(specFile(process.argv)));
-  reportStatus(running.handle);
+  const specPath = specFile(process.argv);
+  running = await boot(await receiveSpec(specPath));
+  // Started by hand there is no agent at all: the bus alone keeps it.
+  if (specPath !== null) running.orphan.setAgent(false);
+  reportStatus(running);
   sendToAgent({ kind: "ready" }); // W2
 } catch (error) {
   fail(error);
@@ -91,37 +102,75 @@ async function boot(spec: WorkerSpec): Promise<Running> {
     makeEngine(executor, programs),
   ]);
   const { messaging } = bus;
+  const clock = SYSTEM_CLOCK;
+  const onOrphaned = (): void => {
+    log.warn({ event: "worker.orphaned", limitMs: spec.orphanLimitMs }, "no agent and no bus");
+    end(0);
+  };
+  const orphan = new OrphanWatch(clock, { limitMs: spec.orphanLimitMs, onOrphaned });
+  const disk = spec.spool === undefined ? null : new SpoolDisk(spec.spool);
+  await disk?.look();
+  let isBusThere = true;
   messaging.onStatus((status) => {
     if (status === "closed" && !isEnding) fail(new Error("the connection to the bus is closed"));
+    isBusThere = status === "connected";
+    orphan.setBus(isBusThere);
+    void disk?.look(); // others may have filled it while the bus was away
   });
-  const clock = SYSTEM_CLOCK;
   const system = new ActorSystem({ messaging, clock, random, log });
+  const agent = new AgentClient({ messaging, clock }, { node, instance });
   const components = {
-    agent: new AgentClient({ messaging, clock }, { node, instance }),
+    agent,
     scratch: new ScratchDisk(scratchDir),
     usage: new UsageMeter(programs),
     engine,
     clock,
     log,
-    spool: NO_SPOOL,
-    isBusThere: () => true,
+    spool: disk ?? NO_SPOOL,
+    isBusThere: () => isBusThere,
   };
   const handle = system.spawn(
     { type: WORKER_ACTOR_TYPE, key: instance },
     () => new ModelWorker(components, { entry: executor, threads: threadsOf(executor), node }),
     { concurrency: engine.capabilities.concurrencyMax, onEscalate: fail },
   );
+  const link = new AgentLink(
+    { messaging, clock, log },
+    {
+      node,
+      describe: () => ({ instance, holds: agent.holds, ...queueOf(handle) }),
+      onNewAgent: () => agent.onNewAgent(),
+      onDisowned: () => {
+        log.warn(
+          { event: "worker.disowned" },
+          "the agent of this node does not have this instance",
+        );
+        end(STOP_GRACE_MS);
+      },
+    },
+  );
   await messaging.flush(); // the server knows the subscription: W2
   log.debug({ event: "worker.started", executorId: executor.id }, "worker started");
-  return { bus, handle, programs, log };
+  return { bus, handle, link, orphan, programs, log };
 }
 
 function makeLogger(level: string, base: Readonly<Record<string, string>>): Logger {
-  // Synchronous: the last line before an exit must get out.
-  const destination = pino.destination({ dest: 2, sync: true });
-  // An agent that is gone reads no more lines; "disconnect" tells, and the lines are lost.
-  destination.on("error", () => undefined);
-  return pino({ level, base }, destination);
+  return pino({ level, base }, new StderrLines());
+}
+
+/** W3. */
+function onAgentGone(): void {
+  if (running === null) {
+    end(0);
+    return;
+  }
+  running.log.info({ event: "agent.gone" }, "the agent is gone, going on");
+  running.orphan.setAgent(false);
+  running.link.detach();
+}
+
+function queueOf({ queuedCount, inFlightCount }: ActorHandle) {
+  return { queuedCount, inFlightCount };
 }
 
 /** As many as the attempt holds cores, so that it uses what it holds and no more. */
@@ -129,13 +178,14 @@ function threadsOf({ resources }: ExecutorEntry): number {
   return Math.max(1, Math.floor(resources.cores));
 }
 
-function reportStatus(handle: ActorHandle): void {
+function reportStatus({ handle, link }: Running): void {
   let sent = { queuedCount: 0, inFlightCount: 0 };
   const timer = setInterval(() => {
-    const { queuedCount, inFlightCount } = handle;
+    const { queuedCount, inFlightCount } = queueOf(handle);
     if (queuedCount === sent.queuedCount && inFlightCount === sent.inFlightCount) return;
     sent = { queuedCount, inFlightCount };
     sendToAgent({ kind: "status", ...sent });
+    link.report();
   }, STATUS_INTERVAL_MS);
   timer.unref();
 }
@@ -145,7 +195,8 @@ function end(graceMs: number): void {
   if (isEnding) return;
   isEnding = true;
   if (running === null) process.exit(0);
-  const { bus, handle, log } = running;
+  const { bus, handle, link, log } = running;
+  link.stop();
   log.debug({ event: "worker.stopping", graceMs }, "worker stopping");
   setTimeout(() => process.exit(0), graceMs + EXIT_SLACK_MS);
   const close = async (): Promise<void> => {

@@ -348,8 +348,8 @@ describe("while the bus is away", () => {
 
 test("an input that no holder has any more is the failure, whatever the engine made of it", async () => {
   const { ask, agent } = workerFixture({
-    run: async ({ openArtifact }) => {
-      await openArtifact(artifactRef("aa")).catch(() => undefined);
+    run: async (call) => {
+      await call.openArtifact(artifactRef("aa")).catch(() => undefined);
       throw new EngineFailedError("nothing to read");
     },
   });

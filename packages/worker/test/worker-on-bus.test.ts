@@ -10,7 +10,7 @@ import { SYSTEM_CLOCK } from "@murakkab/bus/nats";
 import { CancelledError, SILENT_LOGGER, seededRandom } from "@murakkab/kit";
 import type { ExecutorFunction } from "@murakkab/library";
 import { isArtifactRef } from "@murakkab/model";
-import type { AttemptReply } from "@murakkab/protocol";
+import type { AttemptReply, AttemptRequest } from "@murakkab/protocol";
 import {
   artifactIngestSchema,
   artifactOpenSchema,
@@ -63,8 +63,11 @@ function fixture(fn: ExecutorFunction) {
     random: random.stream("caller"),
     log: SILENT_LOGGER,
   });
-  const ask = (signal?: AbortSignal): Promise<AttemptReply> =>
-    caller.ask(address, attemptRequest(), {
+  const ask = (
+    changes: Partial<AttemptRequest> = {},
+    signal?: AbortSignal,
+  ): Promise<AttemptReply> =>
+    caller.ask(address, attemptRequest(changes), {
       deadlineMs: 20_000,
       ...(signal === undefined ? {} : { signal }),
     }) as Promise<AttemptReply>;
@@ -122,7 +125,7 @@ test("a cancelled ask ends the program and answers with what it cost", async () 
   const worker = fixture(async (call) => ({ answer: await call.run("sleep", ["1000"]) }));
   const { held } = serveAgent(worker);
   const controller = new AbortController();
-  const reply = worker.ask(controller.signal);
+  const reply = worker.ask({}, controller.signal);
   await until(() => worker.ledger.active.length === 1);
   const [pgid = 0] = worker.ledger.active;
   expect(worker.handle.inFlightCount).toBe(1);
@@ -147,11 +150,16 @@ test("stopping the actor ends the program, and its cleaning is waited for", asyn
   expect(await reply).toMatchObject({ code: "UNAVAILABLE", kind: "retryable" });
 });
 
-test("without an agent the attempt fails at once and may be repeated", async () => {
+test("an agent that is away is waited for within the attempt's time", async () => {
   const worker = fixture(async () => ({ answer: 1 }));
-  const failure = failureIn(await worker.ask());
+  const failure = failureIn(await worker.ask({ remainingMs: 500 }));
   expect(failure).toMatchObject({ code: "UNAVAILABLE", retryable: true });
   expect(failure.message).toContain('agent of node "n-1" is not there');
+  const reply = worker.ask({ key: "key-2" });
+  await until(() => worker.handle.inFlightCount === 1);
+  const { held } = serveAgent(worker);
+  expect(outputsIn(await reply)).toEqual({ answer: { kind: "inline", value: 1 } });
+  await until(() => held.size === 0);
 });
 
 test("a lost release is repeated, so that no core leaks", async () => {

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { checkBusIsSafe } from "@murakkab/bus/nats";
 import { InvalidArgumentError } from "@murakkab/kit";
 import type { WorkerSpec } from "@murakkab/protocol";
-import { isSubjectToken } from "@murakkab/protocol";
+import { isSubjectToken, ORPHAN_LIMIT_MS_DEFAULT } from "@murakkab/protocol";
 
 export interface AgentSettings {
   readonly node: string;
@@ -20,6 +20,8 @@ export interface AgentSettings {
   readonly artifactLimitMib: number;
   readonly arePrivateUrlsAllowed: boolean;
   readonly connectTimeoutMs: number;
+  readonly orphanLimitMs: number;
+  readonly spoolLimitMib: number;
   readonly logLevel: string;
 }
 
@@ -38,6 +40,9 @@ export interface HostDefaults {
 const OFFERED_MEMORY_RATIO_DEFAULT = 0.8;
 const ARTIFACT_LIMIT_MIB_DEFAULT = 10_240;
 const CONNECT_TIMEOUT_SEC_DEFAULT = 10;
+const ORPHAN_LIMIT_SEC_DEFAULT = ORPHAN_LIMIT_MS_DEFAULT / 1_000;
+/** A few hundred results of the largest kind, thousands of usual ones. */
+const SPOOL_LIMIT_MIB_DEFAULT = 64;
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 export const USAGE = `usage: murakkab node [flags]
@@ -50,6 +55,8 @@ export const USAGE = `usage: murakkab node [flags]
   --artifact-listen H:P    artifact server, default 127.0.0.1:0
   --advertise H:P          its address for other nodes, default where it listens
   --artifact-limit-mib N   size of the artifact store, default ${ARTIFACT_LIMIT_MIB_DEFAULT}
+  --spool-limit MIB        results kept while the bus is away, default ${SPOOL_LIMIT_MIB_DEFAULT}
+  --orphan-limit SEC       a worker with neither agent nor bus ends itself, default ${ORPHAN_LIMIT_SEC_DEFAULT}
   --labels KEY=VALUE       label that jobs may ask for (repeatable)
   --input-root DIR         jobs may name files below it (repeatable), default none
   --program NAME           further program to look for on PATH (repeatable)
@@ -104,6 +111,9 @@ export function readSettings(
     arePrivateUrlsAllowed: flags["allow-private-urls"] === true,
     connectTimeoutMs:
       1_000 * positive("connect-timeout", flags["connect-timeout"], CONNECT_TIMEOUT_SEC_DEFAULT),
+    orphanLimitMs:
+      1_000 * positive("orphan-limit", flags["orphan-limit"], ORPHAN_LIMIT_SEC_DEFAULT),
+    spoolLimitMib: positive("spool-limit", flags["spool-limit"], SPOOL_LIMIT_MIB_DEFAULT),
     logLevel: level,
   };
 }
@@ -129,6 +139,8 @@ function parseFlags(argv: readonly string[]) {
         program: list,
         "artifact-limit-mib": text,
         "connect-timeout": text,
+        "orphan-limit": text,
+        "spool-limit": text,
         insecure: flag,
         "allow-private-urls": flag,
         "log-level": text,

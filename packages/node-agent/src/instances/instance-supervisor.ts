@@ -11,20 +11,35 @@
  *       started again.
  *   I3. An instance is gone only when everything that it had started is gone; only then does its
  *       memory count as free and is its end published, once.
+ *   I4. A worker that a former agent left is adopted as it is, if it still fits; else it is ended.
  */
 import type { Clock, Logger } from "@murakkab/kit";
 import { describeError, NotFoundError, RetryableError, TerminalError } from "@murakkab/kit";
-import type { InstanceSample, NodeOffer } from "@murakkab/model";
+import type { ExecutorEntry, InstanceSample, NodeOffer } from "@murakkab/model";
 import type { InstanceExited, InstanceStart } from "@murakkab/protocol";
-import { deferred } from "../deferred.ts";
 import { EXITED_REMEMBERED_COUNT_MAX, FULL_RETRY_AFTER_MS, KILL_WAIT_MS } from "../limits.ts";
-import type { HostPort, ProcessExit, ProcessPort } from "../ports.ts";
+import type {
+  HostPort,
+  InstanceProcess,
+  LeftWorker,
+  ProcessEvents,
+  ProcessExit,
+  ProcessPort,
+  SpawnRequest,
+  WorkerStatus,
+} from "../ports.ts";
 import { within } from "../within.ts";
 import type { Instance } from "./instance.ts";
-import { sampleOf } from "./instance.ts";
+import { newInstance, sampleOf } from "./instance.ts";
 
 /** Grace for a worker that never became ready: it has nothing to hand over. */
 const UNREADY_GRACE_MS = 500;
+
+const NO_EVENTS: ProcessEvents = {
+  onReady: () => undefined,
+  onStatus: () => undefined,
+  onExit: () => undefined,
+};
 
 export interface SupervisorComponents {
   readonly clock: Clock;
@@ -36,6 +51,7 @@ export interface SupervisorComponents {
 export interface SupervisorOptions {
   readonly node: string;
   readonly offer: NodeOffer;
+  readonly onAdopted: (instance: string, executor: ExecutorEntry) => void;
   readonly onReady: (instance: { readonly instance: string; readonly executor: string }) => void;
   readonly onExited: (event: InstanceExited) => void;
 }
@@ -51,6 +67,31 @@ export class InstanceSupervisor {
   constructor(components: SupervisorComponents, options: SupervisorOptions) {
     this.#components = components;
     this.#options = options;
+  }
+
+  /** I4. Before the first start. */
+  async recover(): Promise<void> {
+    const { processes, log } = this.#components;
+    for (const left of await processes.recover()) {
+      const { instance: id, executor } = left.request;
+      const refusal = this.#misfit(left.request);
+      if (refusal === null) {
+        this.#adopt(left);
+        continue;
+      }
+      log.warn(
+        {
+          event: "instance.not-adopted",
+          instanceId: id,
+          executorId: executor.id,
+          reason: refusal.message,
+        },
+        "a running instance no longer fits and is ended",
+      );
+      const process = left.adopt(NO_EVENTS);
+      process.kill();
+      await this.#reap(id, process);
+    }
   }
 
   /** Resolves once the instance is ready. Errors: see `#admit`, and START_FAILED, START_TIMEOUT. */
@@ -92,6 +133,25 @@ export class InstanceSupervisor {
     return [...this.#instances.values()].map((instance) => instance.process.scratchDir);
   }
 
+  /** What an adopted worker says of itself: it has no channel. */
+  onStatus(id: string, status: WorkerStatus): void {
+    const instance = this.#instances.get(id);
+    if (instance !== undefined) instance.status = status;
+  }
+
+  #adopt(left: LeftWorker): void {
+    const { instance: id, executor } = left.request;
+    const process = left.adopt({ ...NO_EVENTS, onExit: (exit) => void this.#onExit(id, exit) });
+    const instance = newInstance({ id, executor, process }, "ready");
+    instance.ready.resolve();
+    this.#instances.set(id, instance);
+    this.#options.onAdopted(id, executor);
+    this.#components.log.info(
+      { event: "instance.adopted", instanceId: id, executorId: executor.id },
+      "instance adopted",
+    );
+  }
+
   #launch(request: InstanceStart): Instance {
     this.#admit(request);
     const { instance: id, executor } = request;
@@ -100,25 +160,11 @@ export class InstanceSupervisor {
       { instance: id, executor },
       {
         onReady: () => this.#onReady(id),
-        onStatus: (status) => {
-          const instance = this.#instances.get(id);
-          if (instance !== undefined) instance.status = status;
-        },
+        onStatus: (status) => this.onStatus(id, status),
         onExit: (exit) => void this.#onExit(id, exit),
       },
     );
-    const instance: Instance = {
-      id,
-      executor,
-      process,
-      state: "starting",
-      status: { queuedCount: 0, inFlightCount: 0 },
-      ready: deferred<void>(),
-      gone: deferred<void>(),
-      endReason: null,
-      wasExpected: false,
-    };
-    instance.ready.promise.catch(() => undefined); // each waiter sees it; with none it is in the event
+    const instance = newInstance({ id, executor, process }, "starting");
     this.#instances.set(id, instance);
     log.info(
       { event: "instance.started", instanceId: id, executorId: executor.id },
@@ -129,7 +175,7 @@ export class InstanceSupervisor {
 
   /** I1, I2. Errors: NODE_LEAVING, INSTANCE_ENDED, NODE_FULL. */
   #admit({ instance, executor }: InstanceStart): void {
-    const { node, offer } = this.#options;
+    const { node } = this.#options;
     if (this.#isClosed) {
       throw new RetryableError("NODE_LEAVING", `node ${node} is leaving and starts no instance`);
     }
@@ -137,13 +183,20 @@ export class InstanceSupervisor {
     if (end !== undefined) {
       throw new TerminalError("INSTANCE_ENDED", `instance ${instance} has ended already: ${end}`);
     }
+    const misfit = this.#misfit({ instance, executor });
+    if (misfit !== null) throw misfit;
+  }
+
+  /** I1. Null when it fits. */
+  #misfit({ instance, executor }: SpawnRequest): RetryableError | null {
+    const { node, offer } = this.#options;
     const { cores, memoryMib } = executor.resources;
     const usedMib = [...this.#instances.values()].reduce(
       (sum, other) => sum + other.executor.resources.memoryMib,
       0,
     );
-    if (cores <= offer.cpus && usedMib + memoryMib <= offer.memoryMib) return;
-    throw new RetryableError(
+    if (cores <= offer.cpus && usedMib + memoryMib <= offer.memoryMib) return null;
+    return new RetryableError(
       "NODE_FULL",
       `instance ${instance} of ${executor.id} does not fit on node ${node}: ` +
         `it needs ${cores} cores of ${offer.cpus} offered and ${memoryMib} MiB beside ` +
@@ -223,15 +276,8 @@ export class InstanceSupervisor {
     if (instance === undefined || instance.state === "exited") return;
     instance.state = "exited";
     const reason = instance.endReason ?? describeExit(exit);
-    const { clock, log } = this.#components;
-    try {
-      await within(clock, KILL_WAIT_MS, instance.process.reap(), () => {
-        return new TerminalError("REAP_FAILED", "a process did not end after SIGKILL");
-      });
-    } catch (error) {
-      const described = describeError(error);
-      log.error({ event: "instance.reap-failed", instanceId: id, reason: described }, "not reaped");
-    }
+    const { log } = this.#components;
+    await this.#reap(id, instance.process);
     this.#instances.delete(id);
     this.#rememberEnded(id, reason);
     const { wasExpected } = instance;
@@ -248,6 +294,19 @@ export class InstanceSupervisor {
     if (wasExpected) log.info(fields, "instance exited");
     else log.warn(fields, "instance exited unexpectedly");
     instance.gone.resolve();
+  }
+
+  /** Never rejects: what does not end within the limit is named and given up. */
+  async #reap(id: string, process: InstanceProcess): Promise<void> {
+    const { clock, log } = this.#components;
+    try {
+      await within(clock, KILL_WAIT_MS, process.reap(), () => {
+        return new TerminalError("REAP_FAILED", "a process did not end after SIGKILL");
+      });
+    } catch (error) {
+      const reason = describeError(error);
+      log.error({ event: "instance.reap-failed", instanceId: id, reason }, "not reaped");
+    }
   }
 
   #rememberEnded(id: string, reason: string): void {

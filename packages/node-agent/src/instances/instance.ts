@@ -1,6 +1,6 @@
 /** What the supervisor knows of one instance. */
 import type { ExecutorEntry, InstanceSample, InstanceState } from "@murakkab/model";
-import type { Deferred } from "../deferred.ts";
+import { type Deferred, deferred } from "../deferred.ts";
 import type { InstanceProcess, WorkerStatus } from "../ports.ts";
 
 export interface Instance {
@@ -16,6 +16,23 @@ export interface Instance {
   /** Set by whoever ends it on purpose: the clause for `instanceExited`. */
   endReason: string | null;
   wasExpected: boolean;
+}
+
+export function newInstance(
+  parts: Pick<Instance, "id" | "executor" | "process">,
+  state: InstanceState,
+): Instance {
+  const instance: Instance = {
+    ...parts,
+    state,
+    status: { queuedCount: 0, inFlightCount: 0 },
+    ready: deferred<void>(),
+    gone: deferred<void>(),
+    endReason: null,
+    wasExpected: false,
+  };
+  instance.ready.promise.catch(() => undefined); // each waiter sees it; with none it is in the event
+  return instance;
 }
 
 export function sampleOf(instance: Instance): InstanceSample {

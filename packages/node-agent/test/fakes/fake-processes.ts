@@ -2,6 +2,7 @@
 import { settle } from "../../../testkit/src/virtual-clock.ts";
 import type {
   InstanceProcess,
+  LeftWorker,
   ProcessEvents,
   ProcessExit,
   ProcessPort,
@@ -57,6 +58,8 @@ export class FakeProcess implements InstanceProcess {
 
 export class FakeProcesses implements ProcessPort {
   readonly all: FakeProcess[] = [];
+  /** What a former agent left running. */
+  readonly left: SpawnRequest[] = [];
   isReadyAtOnce = true;
 
   spawn(request: SpawnRequest, events: ProcessEvents): InstanceProcess {
@@ -64,6 +67,19 @@ export class FakeProcesses implements ProcessPort {
     this.all.push(process);
     if (this.isReadyAtOnce) queueMicrotask(() => process.ready());
     return process;
+  }
+
+  recover(): Promise<readonly LeftWorker[]> {
+    return Promise.resolve(
+      this.left.map((request) => ({
+        request,
+        adopt: (events) => {
+          const process = new FakeProcess(request, events);
+          this.all.push(process);
+          return process;
+        },
+      })),
+    );
   }
 
   get last(): FakeProcess {

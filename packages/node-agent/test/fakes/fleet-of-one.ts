@@ -11,6 +11,7 @@ import { ArtifactStore } from "../../src/artifacts/artifact-store.ts";
 import type { GenerationPort, HostFigures } from "../../src/ports.ts";
 import { FakeMessaging } from "./fake-messaging.ts";
 import { FakeProcesses } from "./fake-processes.ts";
+import { FakeSpoolFiles } from "./fake-spool-files.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 
 export const NODE = "n1";
@@ -69,6 +70,7 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
   const store = new ArtifactStore({ clock, blobs }, { limitBytes: 1_000 });
   const refusals: unknown[] = [];
   const generations = new FakeGenerations();
+  const files = new FakeSpoolFiles();
   const never = (): never => {
     throw new Error("not needed here");
   };
@@ -97,6 +99,7 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
       probe: { probe: never },
       paths: { resolveBelow: never },
       generations,
+      spool: files,
       ...changes,
     },
     {
@@ -134,6 +137,7 @@ export function fleetOfOne(changes: Partial<AgentComponents> = {}) {
     blobs,
     store,
     refusals,
+    files,
     generations,
     leader,
     registrations,

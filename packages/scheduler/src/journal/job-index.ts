@@ -47,6 +47,12 @@ export interface JobIndexComponents {
   readonly logger: Logger;
 }
 
+export interface JobIndexOptions {
+  readonly retentionMs: number;
+  /** The index was deleted while in use; it is empty now (X1). */
+  readonly onIndexLost?: () => void;
+}
+
 const REPEAT_BACKOFF = { baseMs: 50, maxMs: 2_000 };
 /** An index entry outlives what it points to, so that a late question is told `expired`. */
 const INDEX_TTL_FACTOR = 2;
@@ -72,12 +78,19 @@ export class JobIndex {
   static async open(
     state: State,
     components: JobIndexComponents,
-    { retentionMs }: { readonly retentionMs: number },
+    { retentionMs, onIndexLost = () => undefined }: JobIndexOptions,
   ): Promise<JobIndex> {
     return new JobIndex(components, {
-      jobs: await state.openKeyValue("MK_JOB_INDEX", { ttlMs: INDEX_TTL_FACTOR * retentionMs }),
-      keys: await state.openKeyValue("MK_JOB_KEYS", { ttlMs: retentionMs }),
-      marks: await state.openKeyValue("MK_JOB_MARKS", { ttlMs: retentionMs }),
+      jobs: await state.openKeyValue("MK_JOB_INDEX", {
+        ttlMs: INDEX_TTL_FACTOR * retentionMs,
+        onMissing: "recreate",
+        onRecreated: onIndexLost,
+      }),
+      keys: await state.openKeyValue("MK_JOB_KEYS", { ttlMs: retentionMs, onMissing: "recreate" }),
+      marks: await state.openKeyValue("MK_JOB_MARKS", {
+        ttlMs: retentionMs,
+        onMissing: "recreate",
+      }),
     });
   }
 
@@ -99,31 +112,46 @@ export class JobIndex {
 
   /** The job that this key stands for: the given one if the key is new. */
   async claimKey(key: string, jobId: string): Promise<string> {
-    const outcome = await this.keys.create(key, encode(jobId, "json"));
-    if (outcome.kind === "written") return jobId;
+    for (;;) {
+      const outcome = await this.keys.create(key, encode(jobId, "json"));
+      if (outcome.kind === "written") return jobId;
+      const entry = await this.keys.get(key);
+      if (entry !== null) return readKey(entry.value); // else it aged out just now
+    }
+  }
+
+  /** False: the key does not stand for `from` any more. */
+  async moveKey(key: string, { from, to }: { from: string; to: string }): Promise<boolean> {
     const entry = await this.keys.get(key);
-    return entry === null ? jobId : String(decode(entry.value, contentHeaders("json")).value);
+    if (entry === null || readKey(entry.value) !== from) return false;
+    const outcome = await this.keys.update(key, encode(to, "json"), entry.revision);
+    return outcome.kind === "written";
   }
 
-  async setKey(key: string, jobId: string): Promise<void> {
-    await this.keys.put(key, encode(jobId, "json"));
-  }
-
-  /** X2 is the caller's to keep. */
-  async writeMarks(owner: string, marks: Marks): Promise<void> {
-    await this.marks.put(owner, encode([...marks], "msgpack"));
+  /** X2 is the caller's to keep. `incarnation`: of the journal that they are positions of. */
+  async writeMarks(owner: string, incarnation: string, marks: Marks): Promise<void> {
+    await this.marks.put(owner, encode({ incarnation, marks: [...marks] }, "msgpack"));
   }
 
   /** The highest mark of any owner: each was right when it was written, and stays right. */
-  async readMarks(): Promise<Marks> {
+  async readMarks(incarnation: string): Promise<Marks> {
     const merged = new Map<number, number>();
     for (const { value } of await this.marks.recent(MARK_WRITERS_MAX)) {
-      const marks = decode(value, contentHeaders("msgpack")).value as [number, number][];
-      for (const [partition, mark] of marks) {
+      const written = decode(value, contentHeaders("msgpack")).value as {
+        readonly incarnation?: string;
+        readonly marks?: readonly (readonly [number, number])[];
+      };
+      if (written.incarnation !== incarnation) continue;
+      for (const [partition, mark] of written.marks ?? []) {
         merged.set(partition, Math.max(merged.get(partition) ?? 1, mark));
       }
     }
     return merged;
+  }
+
+  /** What they pointed at is gone, or must be read again. */
+  async clearMarks(): Promise<void> {
+    for (const owner of await this.marks.keys()) await this.marks.delete(owner);
   }
 
   private async repeat(what: string, write: () => Promise<unknown>): Promise<void> {
@@ -143,6 +171,10 @@ export class JobIndex {
       }
     }
   }
+}
+
+function readKey(data: Uint8Array): string {
+  return String(decode(data, contentHeaders("json")).value);
 }
 
 function readJob(data: Uint8Array): IndexedJob {

@@ -54,7 +54,10 @@ export class OwnedPartition {
   mark(settled: number): number {
     const { journal } = this;
     // Before our first batch a former owner may still write behind what we read.
-    let mark = (journal.isFencing ? Math.max(settled, journal.lastSequence) : journal.readUpTo) + 1;
+    const own = journal.isFencing
+      ? Math.max(settled, journal.lastSequence)
+      : Math.min(settled, journal.readUpTo);
+    let mark = own + 1;
     for (const run of this.runs.values()) mark = Math.min(mark, run.range?.first ?? mark);
     for (const first of this.unindexed.values()) mark = Math.min(mark, first);
     return mark;
@@ -71,14 +74,14 @@ export class OwnedPartition {
     ];
   }
 
-  rewritten(sequence: number): void {
+  rewritten(range: { readonly first: number; readonly last: number }): void {
     const { kept, runs } = this.beingRewritten ?? { kept: [], runs: [] };
     this.beingRewritten = null;
     for (const job of kept) {
-      job.indexed = { ...job.indexed, first: sequence, last: sequence };
+      job.indexed = { ...job.indexed, ...range };
       this.reindex(job.indexed);
     }
-    for (const run of runs) run.moved(sequence);
+    for (const run of runs) run.moved(range);
   }
 }
 

@@ -70,16 +70,20 @@ export interface PartitionJournalSettings {
   readonly onFenced: () => void;
   /** Entries that make the store whole again; `lastSequence` is what it still has (P4). */
   readonly onStoreLost: (lastSequence: number) => readonly JournalEntry[];
-  /** Those entries are stored. */
-  readonly onRewritten: (sequence: number) => void;
+  /** Those entries are stored, in batches from `first` to `last`. */
+  readonly onRewritten: (range: { readonly first: number; readonly last: number }) => void;
   /** Largest message that the bus takes, bytes. */
   readonly payloadBytesMax: number;
 }
 
-interface Pending {
-  readonly entries: readonly JournalEntry[];
+/** Called once: with the sequence of the batch, or with why it was not stored. */
+export interface Stored {
   readonly resolve: (sequence: number) => void;
   readonly reject: (error: Error) => void;
+}
+
+interface Pending extends Stored {
+  readonly entries: readonly JournalEntry[];
 }
 
 const REPEAT_BACKOFF = { baseMs: 20, maxMs: 500 };
@@ -103,6 +107,7 @@ export class PartitionJournal {
   private isOwnedWritten = false;
   private isFenced = false;
   private isFlushing = false;
+  private isSuspect = false;
   private readonly idleWaiters: (() => void)[] = [];
 
   constructor(components: PartitionJournalComponents, settings: PartitionJournalSettings) {
@@ -139,7 +144,26 @@ export class PartitionJournal {
     const isStored = !this.isFlushing && this.pending.length === 0 && this.isOwnedWritten;
     if (entries.length === 0 && isStored) return Promise.resolve(this.storedSequence);
     return new Promise((resolve, reject) => {
-      this.pending.push({ entries, resolve, reject });
+      this.add(entries, { resolve, reject });
+    });
+  }
+
+  /** `append` for those who need no promise: most entries of a job are not waited for. */
+  add(entries: readonly JournalEntry[], { resolve, reject }: Stored): void {
+    if (this.isFenced) {
+      reject(new FencedError(this.settings.partition));
+      return;
+    }
+    this.pending.push({ entries, resolve, reject });
+    this.flushSoon();
+  }
+
+  /** The store may have lost what it acknowledged: looks, and repairs it (P4). */
+  recheck(): Promise<number> {
+    this.isSuspect = true;
+    if (this.isFenced) return Promise.reject(new FencedError(this.settings.partition));
+    return new Promise((resolve, reject) => {
+      this.pending.push({ entries: [], resolve, reject });
       this.flushSoon();
     });
   }
@@ -181,61 +205,107 @@ export class PartitionJournal {
   private async storeGroup(group: readonly Pending[]): Promise<void> {
     try {
       const entries = group.flatMap((it) => it.entries);
-      const hasNothing = entries.length === 0 && this.isOwnedWritten;
+      const hasNothing = entries.length === 0 && this.isOwnedWritten && !this.isSuspect;
+      this.isSuspect = false; // its expected sequence shows it
       const sequence = hasNothing ? this.storedSequence : await this.store(entries);
       for (const it of group) it.resolve(sequence);
     } catch (error) {
       if (error instanceof EntryTooLargeError && group.length > 1) {
-        for (const it of group) await this.storeGroup([it]);
+        // Each half is told its own sequence: whoever reads from there must find its entries.
+        const middle = Math.ceil(group.length / 2);
+        await this.storeGroup(group.slice(0, middle));
+        await this.storeGroup(group.slice(middle));
         return;
       }
       for (const it of group) it.reject(error as Error);
     }
   }
 
-  /** P2. Errors: FencedError, EntryTooLargeError. */
+  /** P2, P4. Errors: FencedError, EntryTooLargeError. */
   private async store(entries: readonly JournalEntry[]): Promise<number> {
-    let unexplainedCount = 0;
-    let lost: readonly JournalEntry[] = [];
-    for (;;) {
+    for (let repairCount = 0; ; repairCount += 1) {
+      const outcome = await this.storeBatch(entries);
+      if (outcome !== "lost") return outcome;
+      this.assertRepairable(repairCount);
+      await this.writeAgain();
+    }
+  }
+
+  /** P4. What is lost while it is written again is written once more. */
+  private async writeAgain(): Promise<void> {
+    for (let repairCount = 0; ; repairCount += 1) {
+      this.assertRepairable(repairCount);
+      this.incarnation = this.parts.random.uuid();
+      this.isOwnedWritten = false;
+      const lost = this.settings.onStoreLost(this.storedSequence);
+      if (lost.length === 0) return;
+      const range = await this.storeInParts(lost);
+      if (range === "lost") continue;
+      this.settings.onRewritten(range);
+      return;
+    }
+  }
+
+  private async storeInParts(
+    entries: readonly JournalEntry[],
+  ): Promise<{ first: number; last: number } | "lost"> {
+    try {
+      const sequence = await this.storeBatch(entries);
+      return sequence === "lost" ? sequence : { first: sequence, last: sequence };
+    } catch (error) {
+      if (!(error instanceof EntryTooLargeError)) throw error;
+      const parts = entries.length > 1 ? entries : takeApart(entries[0]);
+      if (parts.length <= 1) throw error;
+      const middle = Math.ceil(parts.length / 2);
+      const first = await this.storeInParts(parts.slice(0, middle));
+      if (first === "lost") return first;
+      const second = await this.storeInParts(parts.slice(middle));
+      return second === "lost" ? second : { first: first.first, last: second.last };
+    }
+  }
+
+  /** One batch. Errors: FencedError, EntryTooLargeError. */
+  private async storeBatch(entries: readonly JournalEntry[]): Promise<number | "lost"> {
+    const { partition, owner } = this.settings;
+    for (let unexplainedCount = 0; ; unexplainedCount += 1) {
       this.batchNumber += 1;
-      const { partition, owner } = this.settings;
-      const body = [...lost, ...entries];
       const batch: JournalBatch = {
         v: JOURNAL_VERSION,
         partition,
         generation: this.generation,
         owner,
         incarnation: this.incarnation,
-        entries: this.isOwnedWritten ? body : [{ kind: "owned" }, ...body],
+        entries: this.isOwnedWritten ? entries : [{ kind: "owned" }, ...entries],
       };
       const data = encodeBatch(batch);
       if (data.length > this.settings.payloadBytesMax * PAYLOAD_SHARE_MAX) {
-        if (body.length > 1) return this.storeHalves(body);
         throw new EntryTooLargeError(data.length, this.settings.payloadBytesMax);
       }
       const outcome = await this.appendUntilAnswered(data);
       if (this.isFenced) throw new FencedError(partition);
-      if (outcome.kind === "appended") {
+      const verdict =
+        outcome.kind === "appended"
+          ? { kind: "stored" as const, sequence: outcome.sequence }
+          : await this.explainConflict(data);
+      if (verdict.kind === "stored") {
         this.isOwnedWritten = true;
-        this.storedSequence = outcome.sequence;
-        if (lost.length > 0) this.settings.onRewritten(outcome.sequence);
-        return outcome.sequence;
+        this.storedSequence = verdict.sequence;
+        return verdict.sequence;
       }
-      const verdict = await this.explainConflict();
-      if (verdict === "fenced" || unexplainedCount >= UNEXPLAINED_MAX) {
-        this.fence(true);
-        throw new FencedError(partition);
-      }
-      unexplainedCount += 1;
-      if (verdict === "lost") lost = this.recoverLoss();
+      if (verdict.kind === "lost") return "lost";
+      if (verdict.kind === "fenced") throw this.fenced();
+      this.assertRepairable(unexplainedCount);
     }
   }
 
-  private async storeHalves(entries: readonly JournalEntry[]): Promise<number> {
-    const middle = Math.ceil(entries.length / 2);
-    await this.store(entries.slice(0, middle));
-    return this.store(entries.slice(middle));
+  /** Trouble that comes back and back is given to whoever takes the partition anew. */
+  private assertRepairable(count: number): void {
+    if (count >= UNEXPLAINED_MAX) throw this.fenced();
+  }
+
+  private fenced(): FencedError {
+    this.fence(true);
+    return new FencedError(this.settings.partition);
   }
 
   private async appendUntilAnswered(data: Uint8Array): Promise<AppendOutcome> {
@@ -270,12 +340,17 @@ export class PartitionJournal {
   }
 
   /** Somebody wrote, or the store is not what it was: look which. */
-  private async explainConflict(): Promise<"fenced" | "foreign" | "lost"> {
+  private async explainConflict(
+    data: Uint8Array,
+  ): Promise<
+    { readonly kind: "fenced" | "foreign" | "lost" } | { kind: "stored"; sequence: number }
+  > {
     const { log, logger, clock, random } = this.parts;
     const { partition } = this.settings;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const last = await log.lastSequence(this.subject);
+        this.isLastKnown = true;
         if (last < this.storedSequence) {
           const { firstSequence, lastSequence } = await log.info();
           // Aged out or purged by retention: what is gone was meant to go.
@@ -285,28 +360,25 @@ export class PartitionJournal {
             { event: "journal.behind", partition, last, lastSequence, isRetention },
             "the store has less than it acknowledged",
           );
-          return isRetention ? "foreign" : "lost";
+          return { kind: isRetention ? "foreign" : "lost" };
         }
         const newer = await log.read(this.subject, { fromSequence: this.storedSequence + 1 });
         for (const entry of newer) {
-          if (isByNewerOwner(entry.data, this.generation, this.settings.owner)) return "fenced";
+          // P2: a repeat of what was stored before the outage, after the store forgot its id.
+          if (isSame(entry.data, data)) return { kind: "stored", sequence: entry.sequence };
+          if (isByNewerOwner(entry.data, this.generation, this.settings.owner)) {
+            return { kind: "fenced" };
+          }
         }
         // Not ours, and no owner's: it stays, is told, and what follows is written behind it.
         this.storedSequence = last;
         logger.error({ event: "journal.foreign", partition, sequence: last }, "foreign entry");
-        return "foreign";
+        return { kind: "foreign" };
       } catch (error) {
         if (!isRuntimeError(error) || !error.isRetryable) throw error;
         await delay(clock, backoffMs(attempt, REPEAT_BACKOFF, random));
       }
     }
-  }
-
-  /** P4. */
-  private recoverLoss(): readonly JournalEntry[] {
-    this.incarnation = this.parts.random.uuid();
-    this.isOwnedWritten = false;
-    return this.settings.onStoreLost(this.storedSequence);
   }
 
   private fence(isTold: boolean): void {
@@ -315,6 +387,20 @@ export class PartitionJournal {
     for (const it of this.pending.splice(0)) it.reject(new FencedError(this.settings.partition));
     if (isTold) this.settings.onFenced();
   }
+}
+
+/** A job that is too large for one batch, in the form in which it was first written. */
+function takeApart(entry: JournalEntry | undefined): readonly JournalEntry[] {
+  if (entry?.kind !== "carried") return entry === undefined ? [] : [entry];
+  return entry.events.map((it) =>
+    it.event.number === 1
+      ? { kind: "accepted", event: it.event, record: entry.record }
+      : { kind: "event", ...it },
+  );
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 function isByNewerOwner(data: Uint8Array, generation: number, owner: string): boolean {

@@ -6,6 +6,8 @@ import type { ScratchPort } from "@murakkab/worker";
 
 export class MemoryDisk {
   readonly files = new Map<string, Uint8Array>();
+  /** Of artifacts, by path. */
+  readonly metas = new Map<string, BlobMeta>();
   private directoryCount = 0;
 
   read(path: string): Uint8Array {
@@ -47,7 +49,14 @@ export class MemoryBlobs implements BlobPort {
   }
 
   async recover(): Promise<readonly StoredBlob[]> {
-    return [];
+    const prefix = this.pathOf("");
+    return [...this.disk.files]
+      .filter(([path]) => path.startsWith(prefix))
+      .map(([path, data]) => ({
+        hash: path.slice(prefix.length),
+        bytes: data.length,
+        ...(this.disk.metas.get(path) ?? { mediaType: "application/octet-stream" }),
+      }));
   }
 
   async write(
@@ -74,7 +83,10 @@ export class MemoryBlobs implements BlobPort {
     return {
       hash,
       bytes: data.length,
-      commit: async (_meta: BlobMeta) => void this.disk.files.set(this.pathOf(hash), data),
+      commit: async (meta: BlobMeta) => {
+        this.disk.files.set(this.pathOf(hash), data);
+        this.disk.metas.set(this.pathOf(hash), meta);
+      },
       discard: async () => undefined,
     };
   }

@@ -131,6 +131,8 @@ export class SimFleet {
   async killScheduler(id: string): Promise<void> {
     const found = this.schedulers.find((it) => it.id === id);
     if (found === undefined) throw new Error(`no scheduler ${id}`);
+    // First the connection: a killed process does not answer on its way out.
+    this.broker.cut(id);
     found.scheduler.halt();
     await found.bus.close();
   }

@@ -40,6 +40,6 @@ async function readStdin(): Promise<string> {
 }
 
 export function sendToAgent(message: WorkerMessage): void {
-  // A channel that closes meanwhile is told by "disconnect".
+  // A channel that closes meanwhile is told by "disconnect"; without one the bus is used.
   if (process.connected) process.send?.(message, undefined, {}, () => undefined);
 }

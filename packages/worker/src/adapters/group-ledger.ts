@@ -1,6 +1,7 @@
 /**
- * The list of process groups that an instance has started, on disk: `<scratch>/pgids`, one decimal
- * id per line. Whoever cleans up after a killed instance ends the groups that are named there.
+ * The list of process groups that an instance has started, on disk: `<scratch>/pgids`, one per line
+ * with its number and its leader's start time, which a stranger with that number does not share.
+ * Whoever cleans up after a killed instance ends the groups that are named there.
  *
  * Invariants:
  *   G1. A group is written right after its start, in the same turn of the event loop.
@@ -9,6 +10,7 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { PROCESS_GROUPS_FILE } from "@murakkab/protocol";
+import { readStartTicks } from "./process-tree.ts";
 
 export class GroupLedger {
   private readonly file: number;
@@ -26,7 +28,8 @@ export class GroupLedger {
   /** G1. */
   add(pgid: number): void {
     this.groups.add(pgid);
-    writeSync(this.file, `${pgid}\n`);
+    const startTicks = readStartTicks(pgid);
+    writeSync(this.file, startTicks === null ? `${pgid}\n` : `${pgid} ${startTicks}\n`);
   }
 
   /** G2. */

@@ -6,6 +6,15 @@ const TICKS_PER_SEC = 100;
 /** Descendants looked at in one sample: bounds the work when a program forks wildly. */
 const DESCENDANT_COUNT_MAX = 256;
 
+/** When a process started, ticks since boot; null where /proc does not tell. */
+export function readStartTicks(pid: number): number | null {
+  const stat = readProc(`${pid}/stat`);
+  if (stat === null) return null;
+  // The name in parentheses may contain anything; fields are counted after it, from state = 3.
+  const ticks = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[22 - 3]);
+  return Number.isSafeInteger(ticks) ? ticks : null;
+}
+
 /** CPU seconds of children that have ended and were waited for, theirs included. */
 export function readChildrenCpuSec(): number | null {
   const stat = readProc("self/stat");

@@ -27,6 +27,33 @@ function fixture(fn: ExecutorFunction) {
   return { run, controller, ledger, scratchDir };
 }
 
+test("takes as many attempts at a time as its entry says, one by default", () => {
+  const { runner: programs } = programFixture();
+  const functions = { f: async () => ({}) };
+  const capabilitiesOf = (resources: { cores: number; memoryMib: number; concurrency?: number }) =>
+    new FunctionCallEngine({ programs, functions }, executorEntry({ resources }), "f").capabilities;
+  expect(capabilitiesOf({ cores: 1, memoryMib: 64 })).toEqual({ concurrencyMax: 1 });
+  expect(capabilitiesOf({ cores: 0, memoryMib: 64, concurrency: 8 })).toEqual({
+    concurrencyMax: 8,
+  });
+});
+
+test("the signal is the call's, whenever it is looked at", async () => {
+  const { run, controller } = fixture(async (call) => {
+    controller.abort(new CancelledError("too late"));
+    expect(call.signal.aborted).toBe(true); // looked at only now
+    return new Promise<never>(() => undefined);
+  });
+  await expect(run()).rejects.toMatchObject({ code: "CANCELLED" });
+  let left: AbortSignal | null = null;
+  const { run: runAgain } = fixture(async (call) => {
+    left = call.signal;
+    return { aborted: call.signal.aborted };
+  });
+  expect(await runAgain()).toEqual({ aborted: false });
+  expect((left as unknown as AbortSignal).aborted).toBe(true); // what was left behind hears the end
+});
+
 test("gets its call and may run programs in its scratch directory", async () => {
   const { run, scratchDir } = fixture(async (call) => {
     const { stdout } = await call.run("printf", ["%s", call.scratchDir]);

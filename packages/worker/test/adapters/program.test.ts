@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CancelledError, type RuntimeError } from "@murakkab/kit";
 import { describe, expect, test } from "vitest";
+import { readStartTicks } from "../../src/adapters/process-tree.ts";
 import { groupMembers, programFixture, until } from "./program-fixture.ts";
 
 async function failureOf(run: Promise<unknown>): Promise<RuntimeError> {
@@ -71,7 +72,8 @@ describe("a program that ends well", () => {
       "const c = require('child_process').spawn('sleep', ['1000'], { stdio: 'inherit' }); c.unref()";
     const running = runNode(code);
     const [pgid = 0] = ledger.active;
-    expect(readFileSync(join(dir, "pgids"), "utf8")).toBe(`${pgid}\n`);
+    const startTicks = readStartTicks(pgid);
+    expect(readFileSync(join(dir, "pgids"), "utf8")).toBe(`${pgid} ${startTicks}\n`);
     await running;
     await until(() => groupMembers(pgid).length === 0);
   });

@@ -1,0 +1,116 @@
+/** Goal: tenants take turns, and nobody takes more than the scheduler can hold. */
+import { OverloadedError } from "@murakkab/kit";
+import { VirtualClock } from "@murakkab/testkit";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Admission } from "../src/admission.ts";
+import { FairQueue } from "../src/fair-queue.ts";
+
+const tenantName = fc.constantFrom("a", "b", "c", "d");
+
+describe("fair queue", () => {
+  test("W1, W2: order within a tenant, turns between tenants, against a plain model", () => {
+    const command = fc.oneof(
+      { weight: 3, arbitrary: fc.tuple(fc.constant("push" as const), tenantName) },
+      { weight: 2, arbitrary: fc.tuple(fc.constant("take" as const), tenantName) },
+      { weight: 1, arbitrary: fc.tuple(fc.constant("remove" as const), tenantName) },
+    );
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 300 }), (commands) => {
+        const queue = new FairQueue<string>();
+        let model: [string, string[]][] = [];
+        let number = 0;
+        for (const [what, tenant] of commands) {
+          const known = model.find(([name]) => name === tenant);
+          if (what === "push") {
+            const item = `${tenant}${(number += 1)}`;
+            queue.push(tenant, item);
+            if (known === undefined) model.push([tenant, [item]]);
+            else known[1].push(item);
+          } else if (what === "take") {
+            const first = model.shift();
+            expect(queue.peek()).toBe(first?.[1][0]);
+            expect(queue.take()).toBe(first?.[1].shift());
+            if (first !== undefined && first[1].length > 0) model.push(first);
+          } else {
+            const item = known?.[1][Math.floor(known[1].length / 2)];
+            expect(queue.remove(tenant, item ?? "none")).toBe(item !== undefined);
+            if (known !== undefined) known[1] = known[1].filter((it) => it !== item);
+            model = model.filter(([, items]) => items.length > 0);
+          }
+          expect(queue.count).toBe(model.reduce((sum, [, items]) => sum + items.length, 0));
+          expect([...queue.all()].sort()).toEqual(model.flatMap(([, items]) => items).sort());
+        }
+      }),
+    );
+  });
+
+  test("W2: one tenant's thousand do not delay another's one", () => {
+    const queue = new FairQueue<string>();
+    for (let index = 0; index < 1_000; index += 1) queue.push("flood", `f${index}`);
+    queue.push("small", "s");
+    expect([queue.take(), queue.take()]).toEqual(["f0", "s"]);
+  });
+});
+
+describe("admission", () => {
+  test("A1, A2 hold under random arrivals and ends", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.array(fc.tuple(fc.boolean(), tenantName), { maxLength: 200 }),
+        (activeMax, steps) => {
+          const admission = new Admission(new VirtualClock(), { activeMax });
+          const active = new Map<string, number>();
+          for (const [isArrival, tenant] of steps) {
+            const own = active.get(tenant) ?? 0;
+            const total = [...active.values()].reduce((sum, it) => sum + it, 0);
+            if (!isArrival) {
+              if (own === 0) continue;
+              admission.leave(tenant);
+              active.set(tenant, own - 1);
+              continue;
+            }
+            try {
+              admission.check(tenant);
+            } catch (error) {
+              expect(error).toBeInstanceOf(OverloadedError);
+              expect(total).toBeGreaterThanOrEqual(activeMax / 2);
+              // One that has nothing is refused only when nothing is free.
+              if (own === 0) expect(total).toBe(activeMax);
+              continue;
+            }
+            admission.enter(tenant);
+            active.set(tenant, own + 1);
+            expect(admission.activeCount).toBeLessThanOrEqual(activeMax); // A1
+            if (total >= activeMax / 2) {
+              expect(own + 1).toBeLessThanOrEqual(Math.max(1, Math.ceil(activeMax / 2))); // A2
+            }
+          }
+        },
+      ),
+    );
+  });
+
+  test("A3: a refusal names the bound and a time within bounds that follows the rate", () => {
+    const clock = new VirtualClock();
+    const admission = new Admission(clock, { activeMax: 100 });
+    for (let index = 0; index < 100; index += 1) admission.enter("a");
+    const waitMs = (): number => {
+      try {
+        admission.checkAny();
+      } catch (error) {
+        expect((error as Error).message).toContain("100");
+        return (error as OverloadedError).retryAfterMs ?? 0;
+      }
+      throw new Error("it was admitted");
+    };
+    expect(waitMs()).toBe(30_000);
+    for (let index = 0; index < 50; index += 1) {
+      admission.leave("a");
+      admission.enter("a");
+    }
+    expect(waitMs()).toBeLessThan(30_000);
+    expect(waitMs()).toBeGreaterThanOrEqual(100);
+  });
+});
