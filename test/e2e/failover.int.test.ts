@@ -3,8 +3,8 @@
  * processes, small jobs from the SDK without a pause. What the client saw is printed, not asserted.
  */
 import { fileURLToPath } from "node:url";
-import type { Receipt } from "@murakkab/model";
-import { type Client, connect } from "@murakkab/sdk";
+import { type JobEvent, subjects } from "@murakkab/protocol";
+import { type Client, connect, isTerminalEvent } from "@murakkab/sdk";
 import { RealCluster, type RealProcess, waitFor } from "@murakkab/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { JobLoad } from "./job-load.ts";
@@ -47,13 +47,17 @@ async function replace(old: RealProcess, signal: NodeJS.Signals): Promise<void> 
   await cluster.startScheduler().ready("scheduler.ready");
 }
 
+/** By the journal; live events are sent at most once, so that they may only say less. */
 async function expectAllEnded(load: JobLoad): Promise<void> {
   expect(load.failures).toEqual([]);
   for (const { jobId } of load.done) {
-    expect([jobId, load.ends.get(jobId)?.size]).toEqual([jobId, 1]);
-    // Told again later, the end is the same one.
-    const status = (await client.job(jobId)) as { readonly receipt?: Receipt };
-    expect(status.receipt?.state).toBe("succeeded");
+    const subject = subjects.jobEvents(jobId);
+    const { events } = await client.ask<{ events: JobEvent[] }>(subject, { after: 0 });
+    expect(events.map(({ number }) => number)).toEqual(events.map((_, index) => index + 1));
+    const ends = events.filter((event) => isTerminalEvent(event)).map(({ number }) => number);
+    expect([jobId, ends]).toEqual([jobId, [events.length]]);
+    const heard = [...(load.ends.get(jobId) ?? ends)];
+    expect([jobId, heard]).toEqual([jobId, ends]);
   }
 }
 

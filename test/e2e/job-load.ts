@@ -60,6 +60,7 @@ export class JobLoad {
         else this.failures.push(`job ${jobId} ${state}`);
       } catch (error) {
         this.failures.push(describeError(error));
+        return; // One is enough, and a client that was closed fails without a pause.
       }
     }
   }

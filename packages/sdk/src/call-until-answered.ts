@@ -177,7 +177,8 @@ class RepeatedCall<T> {
     this.#errorCount += 1;
     const boundMs = error instanceof NoRespondersError ? absentMs : troubleMs;
     const backoffMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** (this.#errorCount - 1));
-    const pauseMs = error.retryAfterMs ?? backoffMs;
+    // Not longer than that: whoever is asked next may be another scheduler, which knows better.
+    const pauseMs = Math.min(PAUSE_MS_MAX, error.retryAfterMs ?? backoffMs);
     const endsAtMs = this.#troubleSinceMs + boundMs;
     // A full cluster refuses repeats of what it has accepted, too: others may still be answered.
     if (performance.now() + pauseMs <= endsAtMs) this.#sendIn(pauseMs);
