@@ -71,6 +71,8 @@ async function expectNoViolation(...args: readonly string[]): Promise<void> {
 /** Few and short: long runs with many seeds are for a person, or a night. */
 const RUNS: readonly (readonly [seed: string, forTime: string, kinds: string])[] = [
   ["1", "4s", "worker"],
+  ["2", "5s", "worker,agent,scheduler,nats,disk"],
+  ["3", "6s", "worker,pause"],
 ];
 
 describe("chaos", () => {

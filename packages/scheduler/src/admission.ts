@@ -1,8 +1,12 @@
 /**
  * How many unfinished jobs this scheduler takes, and how they are shared among tenants.
  *
+ * The bound follows the rate at which jobs end: a backlog that takes longer than some seconds only
+ * makes every answer late. Jobs that run long keep a bound of their own.
+ *
  * Invariants:
- *   A1. Never more than `activeMax` unfinished jobs are accepted.
+ *   A1. Never more than `activeMax` unfinished jobs are accepted, nor more than end within
+ *       BACKLOG_MS at the present rate, but always BACKLOG_COUNT_MIN.
  *   A2. Above half of that, no tenant has more than its equal share.
  *   A3. A refusal says after which time another try may succeed.
  */
@@ -16,7 +20,10 @@ export interface AdmissionOptions {
 const RETRY_AFTER_MS_MIN = 100;
 const RETRY_AFTER_MS_MAX = 30_000;
 /** Time over which the rate of finished jobs is averaged, ms. */
-const RATE_WINDOW_MS = 5_000;
+const RATE_WINDOW_MS = 1_000;
+/** Work that may wait, as the time that it takes, ms, and as a count that is always taken. */
+const BACKLOG_MS = 3_000;
+const BACKLOG_COUNT_MIN = 1_000;
 /** Share of the bound that must be free again before a refused submitter should come back. */
 const RELIEF_SHARE = 0.05;
 
@@ -41,18 +48,25 @@ export class Admission {
 
   /** Before a request is even read. Errors: `OVERLOADED` (A1, A3). */
   checkAny(): void {
-    if (this.active < this.options.activeMax) return;
-    throw this.overloaded(`${this.active} jobs are unfinished`, this.options.activeMax);
+    const { bound } = this;
+    if (this.active < bound) return;
+    throw this.overloaded(`${this.active} jobs are unfinished`, bound);
+  }
+
+  /** A1. */
+  private get bound(): number {
+    const atRate = Math.max(BACKLOG_COUNT_MIN, Math.round(this.finishedPerMs * BACKLOG_MS));
+    return Math.min(this.options.activeMax, atRate);
   }
 
   /** Errors: `OVERLOADED` (A1 to A3). */
   check(tenant: string): void {
     this.checkAny();
     const own = this.byTenant.get(tenant) ?? 0;
-    const half = this.options.activeMax / 2;
-    if (this.active < half) return;
+    const { bound } = this;
+    if (this.active < bound / 2) return;
     const tenantCount = this.byTenant.size + (own === 0 ? 1 : 0);
-    const share = Math.max(1, Math.floor(this.options.activeMax / Math.max(2, tenantCount)));
+    const share = Math.max(1, Math.floor(bound / Math.max(2, tenantCount)));
     if (own < share) return;
     throw this.overloaded(`${own} jobs of tenant ${tenant} are unfinished`, share);
   }
@@ -77,7 +91,7 @@ export class Admission {
   }
 
   private overloaded(what: string, bound: number): OverloadedError {
-    const relief = this.options.activeMax * RELIEF_SHARE;
+    const relief = bound * RELIEF_SHARE;
     const elapsedMs = Math.max(1, this.clock.monotonicMs() - this.windowStartMs);
     const rate = Math.max(this.finishedPerMs, this.finishedCount / elapsedMs, 1e-6);
     const retryAfterMs = Math.round(
