@@ -50,7 +50,7 @@ const SLICE_MS = 4_000;
 const WARM_UP_MS = 6_000;
 const SINGLE_MS = 5_000;
 const PROFILE_MS = 20_000;
-const BURST_COUNT_MAX = 4_000;
+const BURST_COUNT_MAX = 900;
 /** A burst ends within about this time, whatever the build can do, ms. */
 const BURST_DRAIN_MS = 15_000;
 

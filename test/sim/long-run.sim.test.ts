@@ -76,7 +76,7 @@ describe("a job of half an hour", () => {
       // Its end tells its scheduler how far the journal is.
       for (let index = 0; index < 8; index += 1)
         await play.play({ ...CHAIN, description: `by ${index}`, jobId: jobIdOf(index + 2) });
-      await delay(clock, 5_000);
+      await delay(clock, 35_000);
       const journal = await client.state.openLog("MK_JOURNAL", {
         subjects: [subjects.allJournals],
         maxAgeMs: 7 * 24 * 3_600_000,
