@@ -6,8 +6,8 @@
  */
 import { InvalidArgumentError, TerminalError, UnsupportedVersionError } from "@murakkab/kit";
 import type { JobStatus, Submission } from "@murakkab/model";
-import { Packr } from "msgpackr";
 import { z } from "zod";
+import { contentHeaders, decode } from "./codec.ts";
 import { PARTITION_COUNT } from "./limits.ts";
 import type { AttemptMeasure, JobEvent, PassedValue } from "./messages.ts";
 
@@ -41,7 +41,8 @@ export type JournalEntry =
   | { readonly kind: "owned" }
   /** First entry of a job. */
   | { readonly kind: "accepted"; readonly event: JobEvent; readonly record: JobRecord }
-  | ({ readonly kind: "event" } & JournaledEvent)
+  /** `text`: the event as JSON, where that was made already. It is not stored twice. */
+  | ({ readonly kind: "event"; readonly text?: string } & JournaledEvent)
   /** A job with all its events so far, written again so that what lies before can go. */
   | {
       readonly kind: "carried";
@@ -91,14 +92,25 @@ const batchSchema = z.looseObject({
   entries: z.array(entrySchema),
 });
 
-/**
- * With records: entries of one batch have few shapes, whose keys are written once. Only this file
- * reads them, so no other client needs to know that form.
- */
-const packr = new Packr({ useRecords: true, encodeUndefinedAsNil: true });
+const textEncoder = new TextEncoder();
 
+/**
+ * JSON, so that anyone can read the journal, and because an event's text is made once: for the
+ * journal and for those who listen.
+ */
 export function encodeBatch(batch: JournalBatch): Uint8Array {
-  return packr.pack(batch);
+  const { entries, ...head } = batch;
+  let text = `${JSON.stringify(head).slice(0, -1)},"entries":[`;
+  for (const [index, entry] of entries.entries())
+    text += (index === 0 ? "" : ",") + entryText(entry);
+  return textEncoder.encode(`${text}]}`);
+}
+
+function entryText(entry: JournalEntry): string {
+  if (entry.kind !== "event") return JSON.stringify(entry);
+  const { event, detail, text } = entry;
+  const start = `{"kind":"event","event":${text ?? JSON.stringify(event)}`;
+  return detail === undefined ? `${start}}` : `${start},"detail":${JSON.stringify(detail)}}`;
 }
 
 /**
@@ -108,9 +120,9 @@ export function encodeBatch(batch: JournalBatch): Uint8Array {
 export function decodeBatch(data: Uint8Array): JournalBatch {
   let value: unknown;
   try {
-    value = packr.unpack(data);
+    value = decode(data, contentHeaders("json")).value;
   } catch (cause) {
-    throw new TerminalError("JOURNAL_CORRUPT", "the batch is no msgpack", { cause });
+    throw new TerminalError("JOURNAL_CORRUPT", "the batch is no JSON", { cause });
   }
   const version = (value as { v?: unknown } | null)?.v;
   if (typeof version === "number" && version > JOURNAL_VERSION) {

@@ -67,8 +67,8 @@ export interface JobRunComponents {
   readonly random: Random;
   readonly log: Logger;
   readonly executor: (id: string) => ExecutorEntry | undefined;
-  /** Tells everyone who listens; called once the event is stored. */
-  readonly publishEvent: (event: JobEvent) => void;
+  /** Tells everyone who listens; called once the event is stored. `text` is the event as JSON. */
+  readonly publishEvent: (event: JobEvent, text: string) => void;
   /** Asks the agents who holds an artifact now. */
   readonly locate: (artifact: string) => Promise<readonly string[]>;
 }
@@ -334,12 +334,13 @@ export class JobRun {
     };
     const journaled: JournaledEvent = detail === undefined ? { event } : { event, detail };
     this.journaled.push(journaled);
-    this.settings.sink.add([this.entryOf(journaled)], {
+    const text = JSON.stringify(event); // once, for the journal and for those who listen
+    this.settings.sink.add([this.entryOf(journaled, text)], {
       resolve: (sequence) => {
         this.firstSequence ??= sequence;
         this.storedSequence = Math.max(this.storedSequence, sequence);
         this.storedCount += 1;
-        this.parts.publishEvent(event);
+        this.parts.publishEvent(event, text);
         resolve(sequence);
       },
       reject: (error) => {
@@ -350,12 +351,12 @@ export class JobRun {
     });
   }
 
-  private entryOf(journaled: JournaledEvent): JournalEntry {
+  private entryOf(journaled: JournaledEvent, text: string): JournalEntry {
     const { event } = journaled;
     if (event.number === 1) return { kind: "accepted", event, record: this.settings.record };
     // The plan is in the record already.
     if (event.event === "planned") return { kind: "event", event: { ...event, data: {} } };
-    return { kind: "event", ...journaled };
+    return { kind: "event", text, ...journaled };
   }
 
   private dispatch(effect: Extract<JobEffect, { kind: "dispatch" }>): void {

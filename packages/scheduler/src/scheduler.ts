@@ -208,7 +208,7 @@ export class Scheduler {
         fleet: this.fleet,
         dispatcher: this.dispatcher,
         executor: (executor) => executors.get(executor),
-        publishEvent: (event) => this.publishEvent(event),
+        publishEvent: (event, text) => this.publishEvent(event, text),
         locate: async (artifact) => (await resolver.locate(artifact, artifact)).holders,
         quarantine: async (key, data) => void (await quarantine.put(key, data)),
       },
@@ -695,11 +695,10 @@ export class Scheduler {
     });
   }
 
-  private publishEvent(event: JobEvent): void {
-    const data = JSON.stringify(event); // once for both
+  private publishEvent(event: JobEvent, text: string): void {
     const subject = subjects.jobEvent(event.event, event.jobId);
-    this.publishData(subject, data);
-    this.publishData(subjects.opsOf(subject), data);
+    this.publishData(subject, text);
+    this.publishData(subjects.opsOf(subject), text);
   }
 
   private publishOps(subject: string, value: Readonly<Record<string, unknown>>): void {

@@ -338,5 +338,5 @@ describe("partition journal: a store that lost its tail", () => {
 });
 
 function decode(data: Uint8Array): JournalBatch {
-  return decodeAny(data, contentHeaders("msgpack")).value as JournalBatch;
+  return decodeAny(data, contentHeaders("json")).value as JournalBatch;
 }
