@@ -3,12 +3,15 @@ import type { NodeOffer } from "@murakkab/model";
 import { redactUrl } from "@murakkab/sdk";
 import type { ChildSpec } from "./child.ts";
 import type { DataDir } from "./data-dir.ts";
+import { NODE_FLAGS } from "./process-paths.ts";
 
 export interface ProcessSpec {
   readonly name: string;
   /** Path of its main file. */
   readonly program: string;
   readonly readyEvent: string;
+  /** Flags of Node itself. */
+  readonly nodeFlags: readonly string[];
   readonly args: readonly string[];
 }
 
@@ -24,7 +27,8 @@ export function schedulerSpec(
   { program, libraries }: { readonly program: string; readonly libraries: readonly string[] },
 ): ProcessSpec {
   const args = libraries.flatMap((dir) => ["--library", dir]);
-  return { name, program, readyEvent: "scheduler.ready", args };
+  const nodeFlags = NODE_FLAGS.scheduler;
+  return { name, program, nodeFlags, readyEvent: "scheduler.ready", args };
 }
 
 export function agentSpec(
@@ -43,12 +47,12 @@ export function agentSpec(
 ): ProcessSpec {
   const offer = ["--cpus", `${share.cpus}`, "--memory", `${share.memoryMib}`];
   const args = ["--node", name, ...offer, "--data", data, "--input-root", inputRoot];
-  return { name, program, readyEvent: "node.ready", args };
+  return { name, program, nodeFlags: NODE_FLAGS["node-agent"], readyEvent: "node.ready", args };
 }
 
 /** No secret is in the arguments: the token goes by file, a URL with credentials by environment. */
 export function childSpec(
-  { name, program, readyEvent, args }: ProcessSpec,
+  { name, program, nodeFlags, readyEvent, args }: ProcessSpec,
   { natsUrl, dataDir, isInsecure, env }: ProcessSurroundings,
 ): ChildSpec {
   const hasCredentials = natsUrl !== redactUrl(natsUrl);
@@ -56,6 +60,7 @@ export function childSpec(
     ...{ name, readyEvent, logFile: dataDir.logFile(name) },
     isLogKept: !dataDir.isTemporary,
     args: [
+      ...nodeFlags,
       program,
       ...(hasCredentials ? [] : ["--nats", natsUrl]),
       ...args,

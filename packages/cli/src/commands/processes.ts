@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { UnavailableError } from "@murakkab/kit";
 import type { ProgramName } from "../cluster/process-paths.ts";
-import { programPath } from "../cluster/process-paths.ts";
+import { NODE_FLAGS, programPath } from "../cluster/process-paths.ts";
 import type { Context } from "../context.ts";
 import { EXIT, Interrupted } from "../context.ts";
 
@@ -16,7 +16,8 @@ export async function runProcess(
   program: ProgramName,
   args: readonly string[],
 ): Promise<number> {
-  const child = spawn(process.execPath, [programPath(program), ...args], { env, stdio: "inherit" });
+  const nodeArgs = [...NODE_FLAGS[program], programPath(program), ...args];
+  const child = spawn(process.execPath, nodeArgs, { env, stdio: "inherit" });
   const forward = (): void => {
     const reason: unknown = signal.reason;
     // Ctrl-C in a terminal has reached the child too: its group is ours.

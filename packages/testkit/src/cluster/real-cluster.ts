@@ -225,6 +225,7 @@ function startScheduler(context: {
   return start(
     "scheduler",
     [
+      "--max-semi-space-size=32", // as the CLI starts it
       ...(context.options.schedulerNodeArgs ?? []),
       join(PACKAGES, "scheduler/dist/main.js"),
       ...["--nats", context.server.url, "--token-file", join(context.directory, "token")],
