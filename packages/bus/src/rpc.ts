@@ -58,8 +58,11 @@ export interface ServeOptions<T> {
   /** What the request is called in messages, such as "submission". */
   readonly what: string;
   readonly queueGroup?: string;
-  /** Called before the message is even decoded: a throw is the answer. */
-  readonly admit?: () => void;
+  /**
+   * Asked before the message is even decoded: a text is the answer, as JSON. For refusals that
+   * must cost next to nothing.
+   */
+  readonly admit?: (message: BusMessage) => string | null;
   /** Told of defects (errors that are no RuntimeError) before the caller gets INTERNAL. */
   readonly onDefect: (error: unknown, subject: string) => void;
 }
@@ -72,10 +75,16 @@ export function serve<T>(
 ): MessageSubscription {
   const { subject, schema, what, onDefect } = options;
   const answer = async (message: BusMessage): Promise<void> => {
+    const refusal = options.admit?.(message) ?? null;
+    if (refusal !== null) {
+      if (message.reply !== undefined) {
+        messaging.publish(message.reply, refusal, { headers: contentHeaders("json") });
+      }
+      return;
+    }
     let encoding: Encoding = "json";
     let result: unknown;
     try {
-      options.admit?.();
       const decoded = decode(message.data, message.headers);
       encoding = decoded.encoding;
       result = await handle(validate(schema, decoded.value, what), message);

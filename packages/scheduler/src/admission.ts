@@ -10,7 +10,8 @@
  *   A2. Above half of that, no tenant has more than its equal share.
  *   A3. A refusal says after which time another try may succeed.
  */
-import { type Clock, OverloadedError } from "@murakkab/kit";
+import { type Clock, OverloadedError, toWireError } from "@murakkab/kit";
+import { DEFAULT_TENANT } from "./intake.ts";
 
 export interface AdmissionOptions {
   readonly activeMax: number;
@@ -19,6 +20,9 @@ export interface AdmissionOptions {
 /** Bounds of what a refused submitter is told to wait, ms. */
 const RETRY_AFTER_MS_MIN = 100;
 const RETRY_AFTER_MS_MAX = 30_000;
+/** How long a refusal is given again as it was, ms, and for how many tenants. */
+const REFUSAL_MS = 20;
+const REFUSALS_KEPT_COUNT = 1_024;
 /** Time over which the rate of finished jobs is averaged, ms. */
 const RATE_WINDOW_MS = 1_000;
 /** Work that may wait, as the time that it takes, ms, and as a count that is always taken. */
@@ -31,6 +35,7 @@ export class Admission {
   private readonly clock: Clock;
   private readonly options: AdmissionOptions;
   private readonly byTenant = new Map<string, number>();
+  private readonly refusals = new Map<string, { text: string; untilMs: number }>();
   private active = 0;
   private finishedPerMs = 0;
   private finishedCount = 0;
@@ -46,11 +51,22 @@ export class Admission {
     return this.active;
   }
 
-  /** Before a request is even read. Errors: `OVERLOADED` (A1, A3). */
-  checkAny(): void {
+  /**
+   * The answer to a submission that is refused whatever else it says, as JSON; null: it is to be
+   * read. Looks for the tenant in the bytes: a flood must not cost what it costs to read it.
+   */
+  refusalOf(submission: Uint8Array): string | null {
     const { bound } = this;
-    if (this.active < bound) return;
-    throw this.overloaded(`${this.active} jobs are unfinished`, bound);
+    if (this.active < bound / 2) return null;
+    const tenant = tenantIn(submission);
+    if (tenant === null || !this.isOver(tenant, bound)) return null;
+    const nowMs = this.clock.monotonicMs();
+    const known = this.refusals.get(tenant);
+    if (known !== undefined && nowMs < known.untilMs) return known.text;
+    const text = JSON.stringify({ error: toWireError(this.refuse(tenant, bound)) });
+    if (this.refusals.size >= REFUSALS_KEPT_COUNT) this.refusals.clear();
+    this.refusals.set(tenant, { text, untilMs: nowMs + REFUSAL_MS });
+    return text;
   }
 
   /** A1. */
@@ -61,14 +77,28 @@ export class Admission {
 
   /** Errors: `OVERLOADED` (A1 to A3). */
   check(tenant: string): void {
-    this.checkAny();
-    const own = this.byTenant.get(tenant) ?? 0;
     const { bound } = this;
-    if (this.active < bound / 2) return;
-    const tenantCount = this.byTenant.size + (own === 0 ? 1 : 0);
-    const share = Math.max(1, Math.floor(bound / Math.max(2, tenantCount)));
-    if (own < share) return;
-    throw this.overloaded(`${own} jobs of tenant ${tenant} are unfinished`, share);
+    if (this.isOver(tenant, bound)) throw this.refuse(tenant, bound);
+  }
+
+  private isOver(tenant: string, bound: number): boolean {
+    if (this.active >= bound) return true;
+    return this.active >= bound / 2 && this.countOf(tenant) >= this.shareOf(tenant, bound);
+  }
+
+  private countOf(tenant: string): number {
+    return this.byTenant.get(tenant) ?? 0;
+  }
+
+  private shareOf(tenant: string, bound: number): number {
+    const tenantCount = this.byTenant.size + (this.byTenant.has(tenant) ? 0 : 1);
+    return Math.max(1, Math.floor(bound / Math.max(2, tenantCount)));
+  }
+
+  private refuse(tenant: string, bound: number): OverloadedError {
+    if (this.active >= bound) return this.overloaded(`${this.active} jobs are unfinished`, bound);
+    const what = `${this.countOf(tenant)} jobs of tenant ${tenant} are unfinished`;
+    return this.overloaded(what, this.shareOf(tenant, bound));
   }
 
   enter(tenant: string): void {
@@ -102,4 +132,17 @@ export class Admission {
       { retryAfterMs },
     );
   }
+}
+
+const latin1 = new TextDecoder("latin1");
+/** In JSON a quote inside of a text is escaped, so that only a key can look like this. */
+const TENANT_PATTERN = /"tenant"\s*:\s*"([A-Za-z0-9_-]{1,128})"/;
+const OPENING_BRACE = 123;
+
+/** Null when it can't be told without reading the whole: then it is read. */
+function tenantIn(submission: Uint8Array): string | null {
+  if (submission[0] !== OPENING_BRACE) return null;
+  const text = latin1.decode(submission);
+  if (!text.includes('"tenant"')) return DEFAULT_TENANT;
+  return TENANT_PATTERN.exec(text)?.[1] ?? null;
 }

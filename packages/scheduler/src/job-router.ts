@@ -10,6 +10,7 @@
  */
 import {
   type Bus,
+  type BusMessage,
   call,
   type MessageSubscription,
   type Messaging,
@@ -101,7 +102,7 @@ export class JobRouter {
 
   start(): void {
     const { jobs, admission } = this.parts;
-    const admit = (): void => admission.checkAny();
+    const admit = ({ data }: BusMessage): string | null => admission.refusalOf(data);
     this.serve(subjects.jobSubmit, submitSchema, "submission", {
       admit,
       handle: (request) => this.submit(request),
@@ -135,7 +136,7 @@ export class JobRouter {
     schema: Schema<T>,
     what: string,
     how: {
-      readonly admit?: () => void;
+      readonly admit?: (message: BusMessage) => string | null;
       readonly handle: (value: T, subject: string) => unknown;
     },
   ): void {

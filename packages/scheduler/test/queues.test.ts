@@ -98,7 +98,7 @@ describe("admission", () => {
     for (let index = 0; index < 100; index += 1) admission.enter("a");
     const waitMs = (): number => {
       try {
-        admission.checkAny();
+        admission.check("a");
       } catch (error) {
         expect((error as Error).message).toContain("100");
         return (error as OverloadedError).retryAfterMs ?? 0;
@@ -112,5 +112,21 @@ describe("admission", () => {
     }
     expect(waitMs()).toBeLessThan(30_000);
     expect(waitMs()).toBeGreaterThanOrEqual(100);
+  });
+
+  test("a refusal is told from the bytes alone, for the tenant that they name", () => {
+    const admission = new Admission(new VirtualClock(), { activeMax: 10 });
+    for (let index = 0; index < 6; index += 1) admission.enter("loud");
+    const refusalOf = (value: unknown) =>
+      admission.refusalOf(new TextEncoder().encode(JSON.stringify(value)));
+    const refusal = JSON.parse(refusalOf({ tenant: "loud", inputs: [] }) ?? "null");
+    expect(refusal.error).toMatchObject({ code: "OVERLOADED", retryable: true });
+    expect(refusal.error.retryAfterMs).toBeGreaterThanOrEqual(100);
+    expect(refusalOf({ tenant: "quiet" })).toBeNull();
+    expect(refusalOf({ description: 'says "tenant":"loud"' })).toBeNull();
+    for (let index = 0; index < 4; index += 1) admission.enter("quiet");
+    expect(refusalOf({ description: "of nobody in particular" })).toContain("OVERLOADED");
+    // What is no JSON object is read first: whoever reads it refuses it.
+    expect(admission.refusalOf(new Uint8Array([0x81]))).toBeNull();
   });
 });

@@ -11,7 +11,7 @@
  *   M3. A reply that ends while the bus is away waits on the disk until it is told or asked again.
  */
 import type { Behaviour, MessageContext } from "@murakkab/actor";
-import { RetryableError } from "@murakkab/kit";
+import { type AbortSignalLike, AbortSource, RetryableError } from "@murakkab/kit";
 import type { AttemptReply, AttemptRequest } from "@murakkab/protocol";
 import { attemptRequestSchema, validate } from "@murakkab/protocol";
 import { Attempt, type AttemptComponents, type AttemptOptions } from "./attempt.ts";
@@ -42,6 +42,7 @@ export class ModelWorker implements Behaviour {
   private readonly running = new Set<Promise<unknown>>();
   private readonly replies = new ReplyCache();
   private runCount = 0;
+  private readonly stops = new WeakMap<KeptReply, AbortSource>();
   private isStopped = false;
 
   constructor(components: ModelWorkerComponents, options: ModelWorkerOptions) {
@@ -67,7 +68,7 @@ export class ModelWorker implements Behaviour {
       throw new RetryableError("UNAVAILABLE", `instance ${context.self.key} is stopping`);
     }
     const known = this.replies.find(request.key, request.attempt);
-    if (known !== null) return this.repeat(known); // M2
+    if (known !== null) return this.repeat(known, context); // M2
     if (this.components.spool.isFull) {
       throw new RetryableError(
         "SPOOL_FULL",
@@ -78,13 +79,19 @@ export class ModelWorker implements Behaviour {
     this.runCount += 1;
     const holdId = `${context.self.key}.${this.runCount}`;
     const attempt = new Attempt(this.components, { ...this.options, request, holdId });
-    const running = attempt.run(context);
+    const stop = new AbortSource();
+    const running = attempt.run({ ...context, signal: stop.signal });
     const kept = this.replies.add(request.key, request.attempt, running);
+    this.stops.set(kept, stop);
+    this.track(stopWith(context.signal, stop, running));
     this.track(running.then((ended) => this.spoolUnsent(ended, kept, { request, context })));
     return kept.reply;
   }
 
-  private repeat(kept: KeptReply): Promise<AttemptReply> {
+  private repeat(kept: KeptReply, { signal }: MessageContext): Promise<AttemptReply> {
+    const stop = this.stops.get(kept);
+    // Who asked first may be gone: whoever asks now may cancel.
+    if (stop !== undefined) this.track(stopWith(signal, stop, kept.reply));
     const { spool, isBusThere } = this.components;
     if (kept.isSpooled && isBusThere()) {
       kept.isSpooled = false;
@@ -128,5 +135,21 @@ export class ModelWorker implements Behaviour {
       () => this.running.delete(settled),
     );
     this.running.add(settled);
+  }
+}
+
+/** Passes a cancellation on until the work has ended. */
+async function stopWith(
+  signal: AbortSignalLike,
+  stop: AbortSource,
+  work: Promise<unknown>,
+): Promise<void> {
+  const onAbort = (): void => stop.abort(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort);
+  try {
+    await work;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

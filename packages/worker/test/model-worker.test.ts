@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { settle } from "../../testkit/src/virtual-clock.ts";
 import type { EngineCall } from "../src/engine.ts";
 import { artifactRef } from "./entries.ts";
-import { failureIn, outputsIn, workerFixture } from "./worker-fixture.ts";
+import { attemptRequest, failureIn, outputsIn, workerFixture } from "./worker-fixture.ts";
 
 describe("a good attempt", () => {
   test("answers with outputs and what they cost, and frees what it held", async () => {
@@ -276,6 +276,18 @@ describe("repeats", () => {
     expect(await ask({ attempt: 3 })).toBe(second);
     expect(await ask({ attempt: 1 })).toBe(second);
     expect(runCount).toBe(2);
+  });
+
+  // The scheduler that asked first may have been killed: its job's new owner asks again.
+  test("whoever repeats an ask can cancel the attempt that it joined", async () => {
+    const { worker, context, waitUntilAborted } = workerFixture();
+    const first = worker.handle(attemptRequest(), context());
+    await waitUntilAborted.started;
+    const second = new AbortController();
+    const again = worker.handle(attemptRequest(), { ...context(), signal: second.signal });
+    second.abort(new CancelledError("cancelled by the user"));
+    expect(await again).toMatchObject({ failure: { code: "CANCELLED" } });
+    expect(await first).toMatchObject({ failure: { code: "CANCELLED" } });
   });
 
   test("two runs of one key hold cores under different names", async () => {
