@@ -28,6 +28,7 @@ import {
   fromWireError,
   isRuntimeError,
   type Logger,
+  NotFoundError,
   type Random,
   TerminalError,
 } from "@murakkab/kit";
@@ -764,7 +765,13 @@ export class Scheduler {
       downloadRequestSchema,
       "download request",
       async ({ artifact: uri }) => {
-        const { artifact, holders } = await resolver.locate(uri, uri);
+        const { artifact, holders } = await resolver.locate(uri, uri).catch((error: unknown) => {
+          if (!isRuntimeError(error) || error.code !== "NOT_FOUND") throw error;
+          throw new NotFoundError(
+            `artifact ${uri} is held by no node: it has expired, or was never uploaded here`,
+            { field: "artifact", cause: error },
+          );
+        });
         const holder = holders
           .map((node) => this.fleet.node(node))
           .find((node) => node !== undefined);
