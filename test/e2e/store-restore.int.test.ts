@@ -37,7 +37,14 @@ async function ask<T>(subject: string, value: unknown): Promise<T> {
       const options = { timeoutMs: ANSWER_MS, encoding: "json" } as const;
       return await call<T>(cluster.bus.messaging, { subject, value }, options);
     } catch (error) {
-      if (!isRuntimeError(error) || !error.isRetryable || performance.now() > endsAtMs) throw error;
+      if (!isRuntimeError(error) || !error.isRetryable || performance.now() > endsAtMs) {
+        throw new Error(
+          `no answer on ${subject}; the scheduler said: ${cluster.scheduler.lines.join("\n")}`,
+          {
+            cause: error,
+          },
+        );
+      }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

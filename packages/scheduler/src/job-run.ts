@@ -290,7 +290,13 @@ export class JobRun {
     else if (effect.kind === "dispatch") this.dispatch(effect);
     else if (effect.kind === "forget-artifact") this.forget(effect.artifact);
     else if (effect.kind === "abort-attempts") this.abortAttempts(effect.error);
-    else this.finishing = this.finish(effect);
+    else {
+      this.finishing = this.finish(effect).catch((error: unknown) => {
+        // Without its last entry the job is unfinished: the next owner of its partition ends it.
+        const fields = { event: "job.not-ended", jobId: this.jobId, err: error };
+        this.parts.log.error(fields, "the end of a job could not be stored");
+      });
+    }
   }
 
   /** Without waiting: entries of a job are stored in order, and the terminal one is waited for. */

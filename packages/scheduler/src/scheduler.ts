@@ -167,7 +167,11 @@ export class Scheduler {
         onChanged: () => this.pump(),
         onNodeGone: (node) => void this.checkNode(node),
         generation: () => this.leadership.generation,
-        onStale: (highest) => void this.leadership.raise(highest),
+        onStale: (highest) => {
+          this.leadership.raise(highest).catch((error: unknown) => {
+            components.log.warn({ event: "leader.not-raised", err: error }, "tried again later");
+          });
+        },
         onGaveUp: (executor, error) => this.dispatcher.failExecutor(executor, error),
       },
     );

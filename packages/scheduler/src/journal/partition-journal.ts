@@ -318,7 +318,7 @@ export class PartitionJournal {
         const expectedLastSequence = this.storedSequence;
         return await this.parts.log.append(this.subject, data, { messageId, expectedLastSequence });
       } catch (error) {
-        if (!isRuntimeError(error) || !error.isRetryable) throw error;
+        if (!mayPass(error)) throw error;
         if (attempt === 1) {
           this.parts.logger.warn(
             { event: "journal.write-failed", partition, err: error },
@@ -375,7 +375,7 @@ export class PartitionJournal {
         logger.error({ event: "journal.foreign", partition, sequence: last }, "foreign entry");
         return { kind: "foreign" };
       } catch (error) {
-        if (!isRuntimeError(error) || !error.isRetryable) throw error;
+        if (!mayPass(error)) throw error;
         await delay(clock, backoffMs(attempt, REPEAT_BACKOFF, random));
       }
     }
@@ -411,4 +411,9 @@ function isByNewerOwner(data: Uint8Array, generation: number, owner: string): bo
     // A version that we cannot read was written by somebody newer.
     return isRuntimeError(error) && error.code === "UNSUPPORTED_VERSION";
   }
+}
+
+/** Whatever a store in trouble answers, entries wait for it; only what can never be stored fails. */
+function mayPass(error: unknown): boolean {
+  return isRuntimeError(error) && error.code !== "INVALID_ARGUMENT";
 }
