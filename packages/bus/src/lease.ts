@@ -14,7 +14,8 @@
  *       cut off or paused, until it notices or its validity ends.
  *   L3. A write without an answer may have happened. The key tells which write of ours it holds,
  *       and validity counts from the sending of that one.
- *   L4. `revision` grows with each write, across holders: the highest one is the newest.
+ *   L4. `revision` grows with each write, across holders, as long as the store keeps its history: the
+ *       highest one is the newest. A holder that sees it fall loses the lease.
  *   L5. A lease that was lost is told once, and never comes back by itself: `tryAcquire` again.
  *
  * No watch is used: after the crash of a server, watches go blind without a word.
@@ -193,7 +194,12 @@ export class Lease {
     const validUntilMs = sentAtMs + ttlMs - this.marginMs;
     const nowMs = this.clock.monotonicMs();
     if (term !== this.term || validUntilMs <= nowMs) return NOT_HELD; // L5
-    assert(revision >= this.heldRevision, "L4");
+    // A lower one: the store came back from an older copy. What is held is told as lost, and taken
+    // again under the store's new count.
+    if (revision < this.heldRevision) {
+      this.lose();
+      return NOT_HELD;
+    }
     this.stopTimers();
     this.heldRevision = revision;
     this.validUntilMs = validUntilMs;
