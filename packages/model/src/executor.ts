@@ -14,18 +14,54 @@ export interface Knob {
   readonly default: KnobValue;
 }
 
+/**
+ * What a value's size is counted in: `items` of a list, `bytes` of a file, `sec` of time spans
+ * (`startSec`, `endSec`) or, for an input of the job, of the media; `one` where size says nothing.
+ */
+export const SIZE_UNITS = ["items", "bytes", "sec", "one"] as const;
+export type SizeUnit = (typeof SIZE_UNITS)[number];
+
 export interface Port {
   /** `name` or `list<name>`, see interface-type.ts. */
   readonly type: string;
   readonly description?: string;
   /** The step runs without it when nothing can produce it. Inputs only. */
   readonly isOptional?: boolean;
+  /** Outputs only. Default: `items` for a list, else `bytes`. */
+  readonly sizeUnit?: SizeUnit;
 }
 
 /** Where a number comes from. Every number that a user sees carries one. */
 export interface Provenance {
   readonly kind: "measured" | "published" | "prior" | "modelled";
+  /** `published`: the citation; `prior`: the rule; else how it was got. */
   readonly note: string;
+  /** Measured: ISO 8601 time of the newest observation. */
+  readonly at?: string;
+  /** Measured: the kind of node. */
+  readonly nodeKind?: string;
+  /** Measured: number of observations. */
+  readonly count?: number;
+}
+
+/** A class of questions, known by words of the text; quality is kept for each. */
+export interface QuestionClass {
+  readonly name: string;
+  /** Phrases, all of whose words must occur. The first class with a hit is the question's. */
+  readonly phrases: readonly string[];
+}
+
+/**
+ * A step that can judge how sure it is may be run on part of its inputs first: when the draft is
+ * sure enough, the steps behind the other inputs are never run.
+ */
+export interface Staging {
+  /** Output port and field with a number in [0, 1]. */
+  readonly confidence: { readonly port: string; readonly field: string };
+  /** Thresholds that a plan may choose from. */
+  readonly atLeast: readonly number[];
+  /** Output port that names where a closer look pays, for inputs of the same type downstream. */
+  readonly focus?: string;
 }
 
 /**
@@ -97,6 +133,17 @@ export interface ExecutorEntry {
   readonly provenance: Provenance;
   /** What a plan loses when no node can run this capability, one clause. */
   readonly missingMeans?: string;
+  /** Inputs whose size decides how long an attempt takes; the first that is connected counts. */
+  readonly sizedBy?: readonly string[];
+  /**
+   * Most items of a fan-out that one attempt takes. Absent: one, passed alone. Otherwise a step may
+   * set `batchItems`, and the executor then gets the fan-out's port, and gives every output, as a
+   * list of equal length and order. Function engines only.
+   */
+  readonly batchMax?: number;
+  readonly staging?: Staging;
+  /** Kinds of questions; only of executors with an input of type `question`. */
+  readonly questionClasses?: readonly QuestionClass[];
 }
 
 /** The library as the planner sees it. */

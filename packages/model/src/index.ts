@@ -4,6 +4,8 @@ export * from "./interface-type.ts";
 export * from "./job.ts";
 export * from "./node.ts";
 export * from "./plan.ts";
+export * from "./prediction.ts";
+export * from "./profile.ts";
 export * from "./slo.ts";
 export * from "./slo-grammar.ts";
 export * from "./workflow.ts";

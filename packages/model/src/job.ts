@@ -5,6 +5,7 @@
 import type { WireError } from "@murakkab/kit";
 import type { KnobValue, KnobValues, Provenance } from "./executor.ts";
 import type { JobPlan } from "./plan.ts";
+import type { CounterOffer, Prediction, StepPrediction } from "./prediction.ts";
 import type { Objective, Slo, SloOutcome } from "./slo.ts";
 
 /** What the user wants fixed: an executor for a capability, or knobs of a step or capability. */
@@ -15,6 +16,11 @@ export interface JobConstraints {
   readonly knobs?: Readonly<Record<string, KnobValues>>;
   /** Node labels that every step's node must have. */
   readonly labels?: Readonly<Record<string, string>>;
+  /**
+   * Every step runs on the host that holds the inputs, and only by executors that send nothing
+   * elsewhere ("no data leaves this host").
+   */
+  readonly staysOnHost?: boolean;
 }
 
 /** A validated submission. */
@@ -72,6 +78,11 @@ export interface StepReceipt {
   readonly costUsd: number;
   readonly energyWh: number;
   readonly nodes: readonly string[];
+  /** What the plan said of it; absent where it said nothing. */
+  readonly predicted?: StepPrediction;
+  readonly batchItems?: number;
+  /** Attempts whose result was taken from another job (or an equal step), and from which. */
+  readonly shared?: { readonly items: number; readonly fromJobs: readonly string[] };
 }
 
 export interface ReceiptError {
@@ -102,6 +113,15 @@ export interface Receipt {
   readonly reruns?: number;
   readonly steps: readonly StepReceipt[];
   readonly error?: ReceiptError;
+  readonly objective?: Objective;
+  /** What the plan promised when the job was accepted. */
+  readonly predicted?: Prediction;
+  /** Canonical text of the configuration that ran: what feedback is about. */
+  readonly configuration?: string;
+  /** How the remaining steps were chosen again on the way, one sentence each. */
+  readonly replans?: readonly string[];
+  /** Dollars and watt-hours by which an attempt passed what was reserved for it. */
+  readonly overrun?: { readonly costUsd: number; readonly energyWh: number };
 }
 
 /** What `mk.v1.job.get` answers while a job is not terminal. */
@@ -122,6 +142,23 @@ export type JobReply =
       readonly jobId: string;
       readonly decision: "accepted";
       readonly plan: JobPlan;
+      readonly notes?: readonly string[];
+    }
+  | {
+      readonly jobId: string;
+      readonly decision: "counter-offer";
+      /** Why the SLOs can't hold together, one sentence. */
+      readonly message: string;
+      /** The nearest bounds that can be kept, one per axis that may give way. */
+      readonly offers: readonly CounterOffer[];
+      readonly notes?: readonly string[];
+    }
+  | {
+      readonly jobId: string;
+      readonly decision: "rejected";
+      readonly message: string;
+      /** The constraint that binds: an axis, a capability, an executor. */
+      readonly binding: string;
       readonly notes?: readonly string[];
     }
   | { readonly error: WireError };

@@ -10,6 +10,8 @@ export interface HostIdentity {
   readonly hostname: string;
   readonly cores: number;
   readonly memoryBytes: number;
+  /** What profiles are kept for: the processor's name. Absent: an agent of a former version. */
+  readonly kind?: string;
 }
 
 /** What an agent offers to the fleet. */

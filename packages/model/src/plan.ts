@@ -2,6 +2,7 @@
  * A job's plan: its workflow with an executor and knobs chosen for each step.
  */
 import type { KnobValues } from "./executor.ts";
+import type { PlanExplanation, Prediction, StepPrediction } from "./prediction.ts";
 import type { Source } from "./workflow.ts";
 
 export interface PlannedStep {
@@ -14,6 +15,27 @@ export interface PlannedStep {
   readonly fanOut?: string;
   /** Types of the step's outputs after fan-out. */
   readonly outputs: Readonly<Record<string, string>>;
+  /** Items per attempt of a fan-out; the executor then gets and gives lists. Absent: one, alone. */
+  readonly batchItems?: number;
+  /** Only on nodes of this kind. Absent: any. */
+  readonly nodeKind?: string;
+  readonly predicted?: StepPrediction;
+}
+
+/**
+ * A stage: `draft` answers from part of the evidence. When it is sure enough its output is the
+ * workflow's, and everything that only the rest needs (`deferred`) never runs. Stages are in order.
+ */
+export interface PlanStage {
+  readonly draft: string;
+  /** Output port of `draft` that stands for the workflow's output. */
+  readonly output: string;
+  /** Where in that port's value, or in `confidencePort`'s, the draft says how sure it is. */
+  readonly confidencePort: string;
+  readonly confidenceField: string;
+  readonly atLeast: number;
+  /** Steps that start only when the draft was not sure enough. */
+  readonly deferred: readonly string[];
 }
 
 export interface JobPlan {
@@ -26,4 +48,8 @@ export interface JobPlan {
   readonly outputType: string;
   /** What was left out and what that costs, in plain sentences. */
   readonly notes: readonly string[];
+  readonly stages?: readonly PlanStage[];
+  /** Absent where nothing was predicted (profiles lack). */
+  readonly predicted?: Prediction;
+  readonly explanation?: PlanExplanation;
 }
