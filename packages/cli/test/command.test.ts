@@ -93,7 +93,7 @@ describe("mistakes", () => {
     [["submit"], "the description is missing"],
     [["submit", "--input", "x.mp4", "what is said?"], '"what is said?" was taken for a file'],
     [["submit", " "], "the description is empty"],
-    [["submit", "q", "--slo", "cost<2apples"], 'slo term "cost<2apples" at character 1'],
+    [["submit", "q", "--slo", "cost<2apples"], 'slo term "cost<2apples" at character 7'],
     [["submit", "q", "--slo", "cost<$1", "--slo", "cost<$2"], "there is one already"],
     [["submit", "q", "--objective", "fun"], '--objective is "fun", expected one of cost, energy'],
     [["submit", "q", "--deadline", "60"], '--deadline is "60", expected a time with a unit'],

@@ -189,6 +189,7 @@ export const submitSchema = z
         executors: z.record(z.string(), z.string()).exactOptional(),
         knobs: z.record(z.string(), knobValuesSchema).exactOptional(),
         labels: z.record(z.string(), z.string()).exactOptional(),
+        staysOnHost: z.boolean("expected true or false").exactOptional(),
       })
       .exactOptional(),
     tenant: idSchema.exactOptional(),
