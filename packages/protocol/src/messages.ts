@@ -463,6 +463,11 @@ export const attemptRequestSchema = z.object({
   key: z.string(),
   inputs: z.record(z.string(), passedValueSchema),
   knobs: knobValuesSchema,
+  /**
+   * This attempt takes so many items of the fan-out, the first of them `item`: the fan-out's input
+   * is a list, and every output will be one, of this length and in this order. Absent: one, alone.
+   */
+  batchItems: z.number().int().positive().exactOptional(),
   /** Where the artifacts named in `inputs` are. */
   artifacts: z.array(artifactLocationSchema),
   remainingMs: milliseconds,
