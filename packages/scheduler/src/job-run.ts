@@ -164,7 +164,7 @@ export class JobRun {
     const stepStates = Object.fromEntries(
       [...this.machine.steps].map(([step, run]) => [
         step,
-        { done: run.doneCount, total: run.state === "waiting" ? 0 : run.items.length },
+        { done: run.doneCount, total: run.total },
       ]),
     );
     return { ...this.currentStatus, stepStates };
@@ -440,6 +440,7 @@ export class JobRun {
       key,
       inputs,
       knobs: effect.planned.knobs,
+      ...(effect.batchItems === undefined ? {} : { batchItems: effect.batchItems }),
       artifacts: [...unique.values()].map((ref) => ({
         ...ref,
         holders: this.holdersOf(ref.artifact),

@@ -124,7 +124,7 @@ function toStepReceipt(run: StepRun): StepReceipt {
     node: run.lastPlace?.node ?? null,
     instance: run.lastPlace?.instance ?? null,
     attempts: run.attemptsMax,
-    items: run.items.length,
+    items: run.total,
     queueMs: roundTo(run.doneCount === 0 ? 0 : run.queueMs / run.doneCount, 1),
     runMs: roundTo(run.runMs, 1),
     cpuSec: run.cpuSec === null ? null : roundTo(run.cpuSec, 3),
@@ -132,6 +132,8 @@ function toStepReceipt(run: StepRun): StepReceipt {
     costUsd: run.costUsd,
     energyWh: run.energyWh,
     nodes: [...run.nodes].sort(),
+    ...(run.planned.predicted === undefined ? {} : { predicted: run.planned.predicted }),
+    ...(run.planned.batchItems === undefined ? {} : { batchItems: run.planned.batchItems }),
   };
 }
 

@@ -20,12 +20,21 @@ const MEASURE = { runMs: 1, cpuSec: 0, memoryBytesMax: null, startedAtMs: 0, end
 const COST = { costUsd: 1, energyWh: 1 };
 const inline = (value: unknown): PassedValue => ({ kind: "inline", value });
 
-/** Each step takes earlier steps (or the input); some give lists and some fan out over one. */
+const FAN_OUTS = ["none", "alone", "batch of 1", "batch of 2", "batch of 3"] as const;
+
+/**
+ * Each step takes earlier steps (or the input); some give lists, and some fan out over one, item by
+ * item or in batches.
+ */
 const anyPlan = fc
-  .array(fc.tuple(fc.nat(9), fc.nat(9), fc.boolean()), { minLength: 1, maxLength: 6 })
+  .array(fc.tuple(fc.nat(9), fc.nat(9), fc.constantFrom(...FAN_OUTS)), {
+    minLength: 1,
+    maxLength: 6,
+  })
   .map((shape): JobPlan => {
     const steps: PlannedStep[] = [];
-    for (const [index, [a, b, isFanOut]] of shape.entries()) {
+    for (const [index, [a, b, fanOut]] of shape.entries()) {
+      const batchItems = Number(/\d/.exec(fanOut)?.[0] ?? 0);
       const pick = (at: number) =>
         index === 0
           ? ({ kind: "input", input: "in" } as const)
@@ -36,7 +45,8 @@ const anyPlan = fc
       steps.push({
         ...{ step: id, capability: id, executor: id, knobs: {}, inputs },
         outputs: { out: "list<y>" },
-        ...(isFanOut && index > 0 ? { fanOut: "x" } : {}),
+        ...(fanOut !== "none" && index > 0 ? { fanOut: "x" } : {}),
+        ...(batchItems > 0 ? { batchItems } : {}),
       });
     }
     const last = `s${steps.length - 1}`;
@@ -53,13 +63,15 @@ const anyPlan = fc
     };
   });
 
-/** The same inputs give the same value, which is a list of two. */
-function work({ planned, inputs }: Dispatch): Record<string, PassedValue> {
+/** The same inputs give the same value: a list of three, or what a fan-out's attempt gives. */
+function work({ planned, inputs, batchItems }: Dispatch): Record<string, PassedValue> {
   const seen = JSON.stringify(inputs);
   let hash = 7;
   for (const char of seen) hash = (hash * 31 + char.charCodeAt(0)) % 65_521;
   const value = `${planned.step}:${hash}`;
-  return { out: inline(planned.fanOut === undefined ? [`${value}a`, `${value}b`] : value) };
+  if (planned.fanOut === undefined) return { out: inline(["a", "b", "c"].map((it) => value + it)) };
+  if (batchItems === undefined) return { out: inline(value) };
+  return { out: inline(Array.from({ length: batchItems }, (_, index) => `${value}.${index}`)) };
 }
 
 class Player {
@@ -71,7 +83,7 @@ class Player {
   finishCount = 0;
 
   constructor(plan: JobPlan, past: readonly JournaledEvent[] = []) {
-    this.machine = new JobMachine(plan, { in: inline([1, 2]) });
+    this.machine = new JobMachine(plan, { in: inline([1, 2, 3]) });
     this.machine.replay(past);
     this.events = [...past];
   }

@@ -1,0 +1,92 @@
+/** What goes into a job machine and what comes out of it. */
+import type { WireError } from "@murakkab/kit";
+import type { PlannedStep, TerminalState } from "@murakkab/model";
+import type { AttemptMeasure, EventDetail, JobEventName, PassedValue } from "@murakkab/protocol";
+
+export interface AttemptId {
+  readonly step: string;
+  /** Of a batch: its first item. */
+  readonly item: number;
+  readonly attempt: number;
+}
+
+export interface AttemptPlace {
+  readonly instance: string;
+  readonly node: string;
+}
+
+export interface StepCost {
+  readonly costUsd: number;
+  readonly energyWh: number;
+}
+
+export type JobFailure = WireError & { readonly step?: string };
+
+export type JobInput =
+  | { readonly kind: "begin"; readonly nowMs: number }
+  | {
+      readonly kind: "attempt-started";
+      readonly id: AttemptId;
+      readonly place: AttemptPlace;
+      readonly nowMs: number;
+    }
+  | {
+      readonly kind: "attempt-finished";
+      readonly id: AttemptId;
+      readonly place: AttemptPlace;
+      readonly outputs: Readonly<Record<string, PassedValue>>;
+      readonly measure: AttemptMeasure;
+      readonly cost: StepCost;
+      readonly nowMs: number;
+    }
+  | {
+      readonly kind: "attempt-failed";
+      readonly id: AttemptId;
+      readonly place: AttemptPlace | null;
+      readonly error: WireError;
+      readonly measure: AttemptMeasure | null;
+      readonly cost: StepCost;
+      readonly nowMs: number;
+    }
+  /** After `replay`: what the events do not show as done. */
+  | { readonly kind: "resume"; readonly nowMs: number }
+  | { readonly kind: "end"; readonly state: "cancelled" | "failed"; readonly error: WireError };
+
+export type JobEffect =
+  | {
+      readonly kind: "dispatch";
+      readonly id: AttemptId;
+      readonly planned: PlannedStep;
+      readonly inputs: Readonly<Record<string, PassedValue>>;
+      readonly inputsHash: string;
+      /** Items that the attempt takes; absent: one, passed alone. */
+      readonly batchItems?: number;
+      readonly avoidInstances: ReadonlySet<string>;
+      /** Number of the repeat: 0 = at once, above = back off. */
+      readonly repeat: number;
+      /** A former owner sent it there: that instance is asked again, under the same key. */
+      readonly resumeAt: AttemptPlace | null;
+    }
+  | {
+      readonly kind: "emit";
+      readonly event: JobEventName;
+      readonly data: Readonly<Record<string, unknown>>;
+      readonly detail?: EventDetail;
+    }
+  /** Nobody holds the artifact any more, as far as was known. */
+  | { readonly kind: "forget-artifact"; readonly artifact: string }
+  | { readonly kind: "abort-attempts"; readonly error: WireError }
+  | {
+      readonly kind: "finish";
+      readonly state: TerminalState;
+      readonly output: PassedValue | null;
+      readonly error: JobFailure | null;
+    };
+
+export function emit(
+  event: JobEventName,
+  data: Readonly<Record<string, unknown>>,
+  detail?: EventDetail,
+): JobEffect {
+  return { kind: "emit", event, data, ...(detail === undefined ? {} : { detail }) };
+}
