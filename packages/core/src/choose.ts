@@ -39,6 +39,8 @@ export interface ChooseRequest {
   readonly constraints: JobConstraints;
   readonly excludedTypes: ReadonlyMap<string, string>;
   readonly notes: readonly string[];
+  /** Steps that stay although the output does not take their values: drafts of stages. */
+  readonly alsoNeeded?: readonly string[];
 }
 
 /**
@@ -51,7 +53,7 @@ export function chooseExecutors(request: ChooseRequest): JobPlan {
   const steps = sortSteps(request.workflow).flatMap((step) => chooser.plan(step));
   const outputType = chooser.typeOf(request.workflow.output, "workflow output");
   if (outputType === null) throw chooser.missing(request.workflow.output);
-  const needed = keepNeeded(steps, request.workflow.output);
+  const needed = keepNeeded(steps, request.workflow.output, request.alsoNeeded ?? []);
   return {
     workflow: request.workflow.name,
     planner: request.planner,
@@ -305,8 +307,13 @@ export function sortSteps(workflow: Workflow): readonly WorkflowStep[] {
 }
 
 /** Steps that lead to the output; the others would cost time and money for nothing (C2). */
-function keepNeeded(steps: readonly PlannedStep[], output: Source): readonly PlannedStep[] {
-  const needed = new Set<string>(output.kind === "step" ? [output.step] : []);
+function keepNeeded(
+  steps: readonly PlannedStep[],
+  output: Source,
+  alsoNeeded: readonly string[],
+): readonly PlannedStep[] {
+  const needed = new Set<string>(alsoNeeded);
+  if (output.kind === "step") needed.add(output.step);
   for (const step of [...steps].reverse()) {
     if (!needed.has(step.step)) continue;
     for (const source of Object.values(step.inputs)) {

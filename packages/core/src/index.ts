@@ -6,3 +6,6 @@ export * from "./derive.ts";
 export * from "./placement.ts";
 export * from "./plan-workflow.ts";
 export * from "./text-match.ts";
+export * from "./latency-calibration.ts";
+export * from "./load.ts";
+export * from "./plan-job/index.ts";

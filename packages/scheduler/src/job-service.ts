@@ -38,7 +38,7 @@ import {
   withPartition,
 } from "@murakkab/protocol";
 import type { Admission } from "./admission.ts";
-import { DEFAULT_TENANT, type Intake, type PreparedJob } from "./intake.ts";
+import { DEFAULT_TENANT, type Intake, type Preparation, type PreparedJob } from "./intake.ts";
 import { type EntrySink, JobRun, type JobRunComponents } from "./job-run.ts";
 import { type FoldedJob, type FoldedPartition, foldPartition } from "./journal/fold-partition.ts";
 import type { IndexedJob, JobIndex } from "./journal/job-index.ts";
@@ -282,7 +282,9 @@ export class JobService {
     admission.enter(tenant);
     let run: JobRun | null = null;
     try {
-      const prepared = await this.parts.intake.prepare(request, jobId);
+      const preparation = await this.parts.intake.prepare(request, jobId);
+      if (preparation.kind === "refused") return refusedReply(jobId, preparation);
+      const prepared = preparation.job;
       const key = idempotencyHash(request);
       const claimed = key === null ? null : await this.claim(key, jobId);
       if (claimed !== null) return claimed;
@@ -385,7 +387,9 @@ export class JobService {
   /** The plan that a submission would get; nothing is journaled or run. */
   async plan(request: SubmitRequest): Promise<JobReply> {
     const jobId = request.jobId ?? this.ids.uuid();
-    const { plan, notes } = await this.parts.intake.prepare(request, jobId);
+    const preparation = await this.parts.intake.prepare(request, jobId, { mustExplain: true });
+    if (preparation.kind === "refused") return refusedReply(jobId, preparation);
+    const { plan, notes } = preparation.job;
     return acceptedReply(jobId, plan, notes);
   }
 
@@ -564,6 +568,16 @@ function acceptedReply(
   notes: readonly string[],
 ): JobReply {
   return { jobId, decision: "accepted", plan, ...(notes.length === 0 ? {} : { notes }) };
+}
+
+/** Not journaled: whoever takes an offer submits again. */
+function refusedReply(
+  jobId: string,
+  { decision, notes }: Extract<Preparation, { kind: "refused" }>,
+): JobReply {
+  const { kind, ...rest } = decision;
+  const said = notes.length === 0 ? {} : { notes };
+  return { jobId, decision: kind, ...rest, ...said } as JobReply;
 }
 
 function repeatReply(jobId: string, { plan }: JobStatus): JobReply {
