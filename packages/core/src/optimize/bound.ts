@@ -142,7 +142,8 @@ export function climbBound(kernel: Kernel, options: ClimbOptions): Bound {
       if (scale < STEP_SCALE_MIN) break;
     }
     const target = upper < Number.POSITIVE_INFINITY ? upper : best + 0.1 * Math.abs(best) + 1e-3;
-    if (!moveBy(kernel, multipliers, { rowSlope, pathSlope, rise: scale * (target - value) })) break;
+    if (!moveBy(kernel, multipliers, { rowSlope, pathSlope, rise: scale * (target - value) }))
+      break;
   }
   return boundAt(kernel, { row: bestRow, path: bestPath });
 }
@@ -223,7 +224,8 @@ function centre({ groupOf, groupWeight }: Kernel, path: Float64Array, slope: Flo
       top = Math.max(top, slope[k] as number);
     }
     for (let k = 0; k < path.length; k += 1) {
-      if (groupOf[k] !== group || ((path[k] as number) === 0 && (slope[k] as number) < top)) continue;
+      if (groupOf[k] !== group || ((path[k] as number) === 0 && (slope[k] as number) < top))
+        continue;
       sum += slope[k] as number;
       count += 1;
     }

@@ -84,9 +84,12 @@ export class Evaluator {
     this.offset = new Int32Array(steps.length + 1);
     steps.forEach((step, index) => {
       if (step.options.length === 0) {
-        throw new InvalidArgumentError(`step "${step.step}" has no options, expected one at least`, {
-          field: `steps.${step.step}.options`,
-        });
+        throw new InvalidArgumentError(
+          `step "${step.step}" has no options, expected one at least`,
+          {
+            field: `steps.${step.step}.options`,
+          },
+        );
       }
       this.offset[index + 1] = (this.offset[index] ?? 0) + step.options.length;
     });

@@ -178,12 +178,18 @@ export function buildKernel(evaluator: Evaluator, scale: Scale): Kernel {
     stepOf: Int32Array.from({ length: stepCount }, (_, step) => step),
     flat: Int32Array.from({ length: optionCount }, (_, option) => option),
     rowCount: rows.length,
-    row: interleave(rows.map((it) => it.values), optionCount),
+    row: interleave(
+      rows.map((it) => it.values),
+      optionCount,
+    ),
     rowMax: Float64Array.from(rows, (it) => it.max),
     linear,
     constant,
     pathCount: paths.length,
-    path: interleave(paths.map((it) => it.path), optionCount),
+    path: interleave(
+      paths.map((it) => it.path),
+      optionCount,
+    ),
     groupOf: Int32Array.from(paths, (it) => it.at),
     groupWeight: Float64Array.from(groups, (it) => it.weight),
   };
@@ -272,7 +278,9 @@ function latencyGroups(evaluator: Evaluator, isUpper: boolean, weight: number): 
   const masks = pathMasks(evaluator, path);
   const last = evaluator.runs.length - 1;
   return evaluator.runs.flatMap((runs, scenario) => {
-    const share = isUpper ? Number(scenario === last) : (evaluator.scenarioProbability[scenario] ?? 0);
+    const share = isUpper
+      ? Number(scenario === last)
+      : (evaluator.scenarioProbability[scenario] ?? 0);
     if (share === 0) return [];
     const seen = new Map<string, Float64Array>();
     for (const mask of masks) {

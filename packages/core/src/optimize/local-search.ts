@@ -33,7 +33,10 @@ export class LocalSearch {
     this.longest = new Float64Array(kernel.groupWeight.length);
     this.near = Array.from({ length: kernel.stepCount }, (_, step) => {
       const start = kernel.start[step] ?? 0;
-      const all = Int32Array.from({ length: (kernel.start[step + 1] ?? 0) - start }, (_, at) => start + at);
+      const all = Int32Array.from(
+        { length: (kernel.start[step + 1] ?? 0) - start },
+        (_, at) => start + at,
+      );
       return all
         .sort((a, b) => (reduced[a] ?? 0) - (reduced[b] ?? 0) || a - b)
         .slice(0, PAIR_OPTIONS_MAX);
@@ -128,7 +131,8 @@ export class LocalSearch {
       for (let option = kernel.start[step] as number; option < end; option += 1) {
         const gain = (kernel.linear[option] as number) - (kernel.linear[old] as number);
         // Without a latency to win, a feasible choice gets better by its linear part only.
-        if (best.violation === 0 && kernel.pathCount === 0 && this.linear + gain >= best.scalar) continue;
+        if (best.violation === 0 && kernel.pathCount === 0 && this.linear + gain >= best.scalar)
+          continue;
         this.swap(old, option, this.rowSum, this.pathSum);
         const violation = this.violationOf(this.rowTrial);
         if (violation > best.violation) continue;
@@ -147,7 +151,14 @@ export class LocalSearch {
     const { kernel } = this;
     const rows = new Float64Array(kernel.rowCount);
     const paths = new Float64Array(kernel.pathCount);
-    const best = { violation: this.violation, scalar: this.scalar, step: -1, option: -1, other: -1, otherOption: -1 };
+    const best = {
+      violation: this.violation,
+      scalar: this.scalar,
+      step: -1,
+      option: -1,
+      other: -1,
+      otherOption: -1,
+    };
     for (let step = 0; step < kernel.stepCount; step += 1) {
       const old = choice[step] as number;
       for (const option of this.near[step] as Int32Array) {

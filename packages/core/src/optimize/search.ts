@@ -49,10 +49,12 @@ export class TreeSearch {
     for (let depth = stepCount - 1; depth >= 0; depth -= 1) {
       const first = start[depth] as number;
       const end = start[depth + 1] as number;
-      this.restLeast[depth] = (this.restLeast[depth + 1] as number) + (this.reduced[first] as number);
+      this.restLeast[depth] =
+        (this.restLeast[depth + 1] as number) + (this.reduced[first] as number);
       for (let k = 0; k < rowCount; k += 1) {
         let least = Number.POSITIVE_INFINITY;
-        for (let at = first; at < end; at += 1) least = Math.min(least, row[at * rowCount + k] as number);
+        for (let at = first; at < end; at += 1)
+          least = Math.min(least, row[at * rowCount + k] as number);
         this.room[depth * rowCount + k] = (this.room[(depth + 1) * rowCount + k] as number) - least;
       }
     }

@@ -16,9 +16,22 @@
 import type { SloAxis } from "@murakkab/model";
 import { type Bound, boundAt, climbBound, type Multipliers, zeroMultipliers } from "./bound.ts";
 import { type ChoiceGoal, compareLevels, Evaluator } from "./evaluate.ts";
-import { buildKernel, buildScale, compactKernel, type Kernel, type Scale, scalarOf } from "./kernel.ts";
+import {
+  buildKernel,
+  buildScale,
+  compactKernel,
+  type Kernel,
+  type Scale,
+  scalarOf,
+} from "./kernel.ts";
 import { LocalSearch } from "./local-search.ts";
-import type { ChoiceLimits, ChoiceProblem, ChoiceResult, SolvedChoice, SolveOptions } from "./problem.ts";
+import type {
+  ChoiceLimits,
+  ChoiceProblem,
+  ChoiceResult,
+  SolvedChoice,
+  SolveOptions,
+} from "./problem.ts";
 import { dropDominated, dropUnfit } from "./reduce.ts";
 import { TreeSearch } from "./search.ts";
 
@@ -37,12 +50,18 @@ export function solveChoice(problem: ChoiceProblem, options: SolveOptions = {}):
 export function solveCases(
   problems: readonly ChoiceProblem[],
   options: SolveOptions = {},
-): { readonly best: { readonly index: number; readonly choice: SolvedChoice } | null; readonly results: readonly ChoiceResult[] } {
+): {
+  readonly best: { readonly index: number; readonly choice: SolvedChoice } | null;
+  readonly results: readonly ChoiceResult[];
+} {
   let best: { index: number; choice: SolvedChoice } | null = null;
   const results: ChoiceResult[] = [];
   let cutoff = options.cutoff;
   problems.forEach((problem, index) => {
-    const result = solveChoice(problem, { ...options, ...(cutoff === undefined ? {} : { cutoff }) });
+    const result = solveChoice(problem, {
+      ...options,
+      ...(cutoff === undefined ? {} : { cutoff }),
+    });
     results.push(result);
     if (result.kind !== "solved") return;
     best = { index, choice: result };
@@ -118,7 +137,12 @@ class Solver {
   private readonly trial: Int32Array;
 
   /** `isAnyEnough`: the first choice that keeps the bounds ends the search. */
-  constructor(problem: ChoiceProblem, goal: ChoiceGoal, options: SolveOptions, isAnyEnough = false) {
+  constructor(
+    problem: ChoiceProblem,
+    goal: ChoiceGoal,
+    options: SolveOptions,
+    isAnyEnough = false,
+  ) {
     this.evaluator = new Evaluator(problem, goal);
     this.scale = buildScale(this.evaluator);
     this.nodesMax = options.nodesMax ?? CHOICE_NODES_MAX;
@@ -183,7 +207,8 @@ class Solver {
     const search = new LocalSearch(kernel, bound.reduced);
     const choice = new Int32Array(kernel.stepCount);
     for (const key of [bound.reduced, kernel.linear]) {
-      for (let step = 0; step < kernel.stepCount; step += 1) choice[step] = leastOf(kernel, step, key);
+      for (let step = 0; step < kernel.stepCount; step += 1)
+        choice[step] = leastOf(kernel, step, key);
       if (search.improve(choice, key === bound.reduced)) this.offer(kernel, choice);
     }
   }
