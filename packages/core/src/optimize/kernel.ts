@@ -1,0 +1,341 @@
+/**
+ * A problem as the search sees it: flat arrays of what adds up, in the search's own scale.
+ *
+ * Owns:      the rows of the bounds, the scalar that is minimised, leaving out of options.
+ * Does not:  hold all paths (see PATH_ROWS_MAX): a choice that keeps all rows may still be too
+ *            slow, so the evaluator has the last word on every choice.
+ *
+ * The scalar S = first level of the goal + a billionth of the second one, each in its scale: ties
+ * in the first level are common (no loss at all, no price) and would else have to be enumerated.
+ *
+ * Invariants:
+ *   K1. A choice that keeps the problem's bounds keeps all rows (up to ROW_SLACK_RATIO).
+ *   K2. S is never above the true value of the choice; equal where all paths are rows.
+ *   K3. Options of a step stay in ascending order of their position until `sortBy`.
+ */
+import type { ChoiceGoal, Evaluator } from "./evaluate.ts";
+import { longestPaths } from "./paths.ts";
+
+/** More rows cost more per node than they prune: beyond, short paths rarely decide. */
+const PATH_ROWS_MAX = 12;
+/** Weight of the second level; see TIE_RATIO. */
+const SECOND_LEVEL_WEIGHT = 1e-9;
+/** Rounding of sums in another order must not cut off a choice that keeps a bound exactly. */
+const ROW_SLACK_RATIO = 1e-11;
+
+export interface Kernel {
+  readonly stepCount: number;
+  /** Options of the `at`-th step are `start[at]` to `start[at + 1]`. */
+  readonly start: Int32Array;
+  /** Which step of the problem is the `at`-th here. */
+  readonly stepOf: Int32Array;
+  /** Position in the evaluator's columns. */
+  readonly flat: Int32Array;
+  /** `rowCount` numbers per option, and what their sums may be. */
+  readonly rowCount: number;
+  readonly row: Float64Array;
+  readonly rowMax: Float64Array;
+  /** The part of S that adds up, per option, and its constant. */
+  readonly linear: Float64Array;
+  readonly constant: number;
+  /** Latency in S: by group (scenario) its probability times its longest path. */
+  readonly pathCount: number;
+  readonly path: Float64Array;
+  readonly groupOf: Int32Array;
+  readonly groupWeight: Float64Array;
+}
+
+/** S of `levels`: for cut-offs and incumbents. */
+export interface Scale {
+  readonly first: number;
+  readonly firstWeight: number;
+  readonly second: number;
+  readonly secondWeight: number;
+  /** Levels before `first` are the same for all choices: their values. */
+  readonly fixed: readonly number[];
+}
+
+export function scalarOf(levels: readonly number[], scale: Scale): number {
+  return (
+    (levels[scale.first] ?? 0) * scale.firstWeight +
+    (scale.second < 0 ? 0 : (levels[scale.second] ?? 0) * scale.secondWeight)
+  );
+}
+
+interface Level {
+  readonly column: Float64Array | null;
+  /** Null: not weighted (upper values, loss). */
+  readonly weights: Float64Array | null;
+  readonly constant: number;
+  readonly isUpper: boolean;
+}
+
+/** As `Evaluator.levels`, in the same order; latency has no column. */
+function levelsOf(evaluator: Evaluator): Level[] {
+  const { columns, probability, problem } = evaluator;
+  const additive = (column: Float64Array, weights: Float64Array | null = probability): Level => ({
+    column,
+    weights,
+    constant: 0,
+    isUpper: false,
+  });
+  const latency: Level = {
+    column: null,
+    weights: null,
+    constant: problem.queueMs,
+    isUpper: false,
+  };
+  const ties = [additive(columns.costUsd), additive(columns.energyWh), latency];
+  const own: Readonly<Record<ChoiceGoal, Level[]>> = {
+    cost: [],
+    energy: [additive(columns.energyWh)],
+    latency: [latency],
+    quality: [{ ...additive(columns.logLoss, null), constant: problem.baseLogLoss }],
+    resources: [additive(columns.gpuSec), additive(columns.workMs)],
+    "latency-upper": [{ ...latency, isUpper: true }],
+    "cost-upper": [additive(columns.costUsdUpper, null)],
+    "energy-upper": [additive(columns.energyWhUpper, null)],
+  };
+  return [...own[evaluator.goal], ...ties];
+}
+
+/** Least and greatest value of a level over all choices; for latency bounds of them. */
+function rangeOf(evaluator: Evaluator, level: Level): { least: number; most: number } {
+  let least = level.constant;
+  let most = level.constant;
+  const { offset, path, columns, cores } = evaluator;
+  for (let step = 0; step < evaluator.stepCount; step += 1) {
+    let low = Number.POSITIVE_INFINITY;
+    let high = 0;
+    for (let at = offset[step] ?? 0; at < (offset[step + 1] ?? 0); at += 1) {
+      const value =
+        level.column === null
+          ? (path[at] ?? 0) + (columns.workMs[at] ?? 0) / cores
+          : (level.column[at] ?? 0) * (level.weights?.[step] ?? 1);
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+    least += low;
+    most += high;
+  }
+  return { least, most };
+}
+
+export function buildScale(evaluator: Evaluator): Scale {
+  const levels = levelsOf(evaluator);
+  const ranges = levels.map((level) => rangeOf(evaluator, level));
+  const varies = ranges.map(({ least, most }) => most - least > 1e-12 * most);
+  const first = Math.max(0, varies.indexOf(true));
+  const rest = varies.indexOf(true, first + 1);
+  const second = rest >= 0 && levels[rest]?.column !== null ? rest : -1;
+  // Near the least value, where optima are; a share of the greatest where that is nothing.
+  const weightOf = (at: number) => {
+    const { least, most } = ranges[at] ?? { least: 0, most: 0 };
+    return 1 / (Math.max(least, most * 1e-4) || 1);
+  };
+  return {
+    first,
+    firstWeight: weightOf(first),
+    second,
+    secondWeight: second < 0 ? 0 : SECOND_LEVEL_WEIGHT / (ranges[second]?.most || 1),
+    fixed: ranges.slice(0, first).map(({ least }) => least),
+  };
+}
+
+export function buildKernel(evaluator: Evaluator, scale: Scale): Kernel {
+  const { offset, stepCount } = evaluator;
+  const optionCount = offset[stepCount] ?? 0;
+  const levels = levelsOf(evaluator);
+  const leading = levels[scale.first];
+  const linear = new Float64Array(optionCount);
+  let constant = 0;
+  for (const [at, weight] of [
+    [scale.first, scale.firstWeight],
+    [scale.second, scale.secondWeight],
+  ] as const) {
+    const level = levels[at];
+    if (level === undefined) continue;
+    constant += level.constant * weight;
+    const { column, weights } = level;
+    if (column === null) continue;
+    eachOption(evaluator, (option, step) => {
+      linear[option] =
+        (linear[option] ?? 0) + (column[option] ?? 0) * (weights?.[step] ?? 1) * weight;
+    });
+  }
+  const rows = limitRows(evaluator);
+  const groups =
+    leading?.column === null ? latencyGroups(evaluator, leading.isUpper, scale.firstWeight) : [];
+  for (const group of groups) {
+    linear.forEach((value, option) => {
+      linear[option] = value + group.weight * (group.work[option] ?? 0);
+    });
+  }
+  const paths = groups.flatMap((group, at) => group.paths.map((path) => ({ at, path })));
+  return {
+    stepCount,
+    start: offset,
+    stepOf: Int32Array.from({ length: stepCount }, (_, step) => step),
+    flat: Int32Array.from({ length: optionCount }, (_, option) => option),
+    rowCount: rows.length,
+    row: interleave(
+      rows.map((it) => it.values),
+      optionCount,
+    ),
+    rowMax: Float64Array.from(rows, (it) => it.max),
+    linear,
+    constant,
+    pathCount: paths.length,
+    path: interleave(
+      paths.map((it) => it.path),
+      optionCount,
+    ),
+    groupOf: Int32Array.from(paths, (it) => it.at),
+    groupWeight: Float64Array.from(groups, (it) => it.weight),
+  };
+}
+
+function eachOption(evaluator: Evaluator, visit: (option: number, step: number) => void): void {
+  for (let step = 0; step < evaluator.stepCount; step += 1) {
+    const end = evaluator.offset[step + 1] ?? 0;
+    for (let option = evaluator.offset[step] ?? 0; option < end; option += 1) visit(option, step);
+  }
+}
+
+function interleave(columns: readonly Float64Array[], optionCount: number): Float64Array {
+  const count = columns.length;
+  const values = new Float64Array(optionCount * count);
+  columns.forEach((column, at) => {
+    for (let option = 0; option < optionCount; option += 1) {
+      values[option * count + at] = column[option] ?? 0;
+    }
+  });
+  return values;
+}
+
+interface Row {
+  readonly values: Float64Array;
+  readonly max: number;
+}
+
+/** Each row in shares of its own greatest sum, so that multipliers of all rows are alike. */
+function limitRows(evaluator: Evaluator): Row[] {
+  const { columns, problem, cores } = evaluator;
+  const { latencyMsMax, costUsdMax, energyWhMax, logLossMax } = problem.limits;
+  const rows: Row[] = [];
+  const add = (values: Float64Array, max: number | undefined): void => {
+    if (max === undefined || max === Number.POSITIVE_INFINITY) return;
+    let most = 0;
+    for (let step = 0; step < evaluator.stepCount; step += 1) {
+      let high = 0;
+      for (let at = evaluator.offset[step] ?? 0; at < (evaluator.offset[step + 1] ?? 0); at += 1)
+        high = Math.max(high, values[at] ?? 0);
+      most += high;
+    }
+    if (most <= max) return;
+    const unit = most > 0 ? 1 / most : 1;
+    const scaled = max * unit;
+    rows.push({
+      values: values.map((value) => value * unit),
+      max: scaled + ROW_SLACK_RATIO * (Math.abs(scaled) + 1e-3),
+    });
+  };
+  add(columns.costUsdUpper, costUsdMax);
+  add(columns.energyWhUpper, energyWhMax);
+  add(columns.logLoss, logLossMax === undefined ? undefined : logLossMax - problem.baseLogLoss);
+  if (latencyMsMax !== undefined) {
+    for (const mask of pathMasks(evaluator, evaluator.pathUpper)) {
+      const values = new Float64Array(columns.workMsUpper.length);
+      eachOption(evaluator, (option, step) => {
+        values[option] =
+          (columns.workMsUpper[option] ?? 0) / cores +
+          (mask[step] === 1 ? (evaluator.pathUpper[option] ?? 0) : 0);
+      });
+      add(values, latencyMsMax - problem.queueMs);
+    }
+  }
+  return rows;
+}
+
+function pathMasks(evaluator: Evaluator, path: Float64Array): Uint8Array[] {
+  const mean = new Float64Array(evaluator.stepCount);
+  eachOption(evaluator, (option, step) => {
+    const count = (evaluator.offset[step + 1] ?? 0) - (evaluator.offset[step] ?? 0);
+    mean[step] = (mean[step] ?? 0) + (path[option] ?? 0) / count;
+  });
+  return longestPaths(evaluator.before, mean, PATH_ROWS_MAX);
+}
+
+interface LatencyGroup {
+  readonly weight: number;
+  readonly work: Float64Array;
+  readonly paths: readonly Float64Array[];
+}
+
+function latencyGroups(evaluator: Evaluator, isUpper: boolean, weight: number): LatencyGroup[] {
+  const path = isUpper ? evaluator.pathUpper : evaluator.path;
+  const workMs = isUpper ? evaluator.columns.workMsUpper : evaluator.columns.workMs;
+  const masks = pathMasks(evaluator, path);
+  const last = evaluator.runs.length - 1;
+  return evaluator.runs.flatMap((runs, scenario) => {
+    const share = isUpper
+      ? Number(scenario === last)
+      : (evaluator.scenarioProbability[scenario] ?? 0);
+    if (share === 0) return [];
+    const seen = new Map<string, Float64Array>();
+    for (const mask of masks) {
+      const own = mask.map((value, step) => value & (runs[step] ?? 0));
+      const values = new Float64Array(path.length);
+      eachOption(evaluator, (option, step) => {
+        if (own[step] === 1) values[option] = (path[option] ?? 0) * weight;
+      });
+      seen.set(own.join(""), values);
+    }
+    const work = new Float64Array(path.length);
+    eachOption(evaluator, (option, step) => {
+      if (runs[step] === 1) work[option] = ((workMs[option] ?? 0) * weight) / evaluator.cores;
+    });
+    return [{ weight: share, work, paths: [...seen.values()] }];
+  });
+}
+
+/** Only options with `keep[option] === 1`, each step's sorted by `key` (then position) if given. */
+export function compactKernel(
+  kernel: Kernel,
+  keep: Uint8Array,
+  by?: { readonly key: Float64Array; readonly order: Int32Array },
+): { readonly kernel: Kernel; readonly picked: Int32Array } {
+  const { stepCount, start, rowCount, pathCount } = kernel;
+  const order = by?.order ?? Int32Array.from({ length: stepCount }, (_, step) => step);
+  const picked: number[] = [];
+  const starts = new Int32Array(stepCount + 1);
+  order.forEach((step, at) => {
+    const own: number[] = [];
+    for (let option = start[step] ?? 0; option < (start[step + 1] ?? 0); option += 1) {
+      if (keep[option] === 1) own.push(option);
+    }
+    if (by !== undefined) own.sort((a, b) => (by.key[a] ?? 0) - (by.key[b] ?? 0) || a - b);
+    picked.push(...own);
+    starts[at + 1] = picked.length;
+  });
+  const row = new Float64Array(picked.length * rowCount);
+  const path = new Float64Array(picked.length * pathCount);
+  picked.forEach((option, at) => {
+    for (let k = 0; k < rowCount; k += 1)
+      row[at * rowCount + k] = kernel.row[option * rowCount + k] ?? 0;
+    for (let k = 0; k < pathCount; k += 1)
+      path[at * pathCount + k] = kernel.path[option * pathCount + k] ?? 0;
+  });
+  return {
+    picked: Int32Array.from(picked),
+    kernel: {
+      ...kernel,
+      start: starts,
+      stepOf: order.map((step) => kernel.stepOf[step] ?? 0),
+      flat: Int32Array.from(picked, (option) => kernel.flat[option] ?? 0),
+      linear: Float64Array.from(picked, (option) => kernel.linear[option] ?? 0),
+      row,
+      path,
+    },
+  };
+}
