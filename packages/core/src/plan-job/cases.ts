@@ -33,9 +33,11 @@ export interface NodeKind {
 
 export interface SkeletonPath {
   readonly path: PlanPath;
-  /** With default executors and knobs. */
+  /** Steps that are to be chosen, with default executors and knobs. */
   readonly skeleton: JobPlan;
   readonly pathKey: string;
+  /** With the steps that have started, as they run; absent before a job runs: the skeleton. */
+  readonly whole?: JobPlan;
 }
 
 export interface CaseContext {
@@ -59,6 +61,8 @@ export interface PlanCase {
   readonly options: readonly (readonly StepOption[])[];
   readonly problem: ChoiceProblem;
   readonly visited: VisitedConfiguration | null;
+  /** Of a composed case: whether a choice in it is a visited configuration. */
+  readonly isBanned: ((optionIds: readonly string[]) => boolean) | null;
 }
 
 export interface Cases {
@@ -98,8 +102,16 @@ class CaseBuilder {
   casesOf(path: SkeletonPath): PlanCase[] {
     const { knowledge, questionClass } = this.context;
     const base = knowledge.quality?.pathBase(path.pathKey, questionClass) ?? null;
+    const fixed = fixedOptions(path);
     const visited = (knowledge.quality?.visited(questionClass) ?? []).filter(
-      (it) => it.pathKey === path.pathKey,
+      (it) =>
+        it.pathKey === path.pathKey &&
+        fixed.every(({ label, key }) => it.options.get(label) === key),
+    );
+    const kept = fixed.reduce(
+      (product, { capability, key }) =>
+        product * (knowledge.quality?.retention(capability, key).low ?? 1),
+      1,
     );
     // A path whose quality nobody knows can be promised by nobody: only the workflow as it was
     // given is taken on trust.
@@ -113,7 +125,7 @@ class CaseBuilder {
     const composed =
       base === null && knowledge.quality !== null
         ? []
-        : partials.map((it) => this.composed(path, it, base?.low ?? 1, visited));
+        : partials.map((it) => this.composed(path, it, (base?.low ?? 1) * kept, visited));
     const direct = visited
       .filter((it) => !it.isDemoted)
       .flatMap((it) => partials.flatMap((partial) => this.direct(path, partial, it)));
@@ -224,26 +236,20 @@ class CaseBuilder {
     baseLow: number,
     visited: readonly VisitedConfiguration[],
   ): PlanCase {
-    const banned = visited.map((it) => it.options);
-    const labels = labelSteps(path.skeleton);
+    const labels = labelSteps(path.whole ?? path.skeleton);
     const names = path.skeleton.steps.map((it) => labels.get(it.step) ?? it.step);
-    const base = this.problem(path, partial.options, baseLow);
-    const problem: ChoiceProblem =
-      banned.length === 0
-        ? base
-        : {
-            ...base,
-            // S1: what was measured itself is judged by that.
-            isBanned: (ids) =>
-              banned.some((options) =>
-                names.every((name, index) => options.get(name) === keyPart(ids[index] ?? "")),
-              ),
-          };
-    return { path, options: partial.options, problem, visited: null };
+    const problem = this.problem(path, partial.options, baseLow);
+    // S1: what was measured itself is judged by that.
+    const isBanned = (ids: readonly string[]): boolean =>
+      visited.some(({ options }) =>
+        names.every((name, index) => options.get(name) === keyPart(ids[index] ?? "")),
+      );
+    const { options } = partial;
+    return { path, options, problem, visited: null, isBanned: visited.length === 0 ? null : isBanned };
   }
 
   private direct(path: SkeletonPath, partial: Partial, visited: VisitedConfiguration): PlanCase[] {
-    const labels = labelSteps(path.skeleton);
+    const labels = labelSteps(path.whole ?? path.skeleton);
     const options = path.skeleton.steps.map((planned, index) => {
       const wanted = visited.options.get(labels.get(planned.step) ?? planned.step);
       return (partial.options[index] ?? [])
@@ -252,7 +258,7 @@ class CaseBuilder {
     });
     if (options.some((it) => it.length === 0)) return [];
     const problem = this.problem(path, options, visited.quality.low);
-    return [{ path, options, problem, visited }];
+    return [{ path, options, problem, visited, isBanned: null }];
   }
 
   private problem(
@@ -278,7 +284,8 @@ class CaseBuilder {
   } {
     const all = skeleton.steps.map((it) => it.step);
     const stage = skeleton.stages?.[0];
-    if (stage === undefined) {
+    // After its draft has come out unsure everything runs.
+    if (stage === undefined || !all.includes(stage.draft)) {
       return { scenarios: [{ probability: 1, steps: all }], probabilityOf: () => 1 };
     }
     const { knowledge, questionClass } = this.context;
@@ -292,6 +299,24 @@ class CaseBuilder {
       probabilityOf: (step) => (deferred.has(step) ? 1 - sure : 1),
     };
   }
+}
+
+/** What runs already, as profiles name it. */
+function fixedOptions({ skeleton, whole }: SkeletonPath): readonly {
+  readonly label: string;
+  readonly capability: string;
+  readonly key: string;
+}[] {
+  if (whole === undefined) return [];
+  const open = new Set(skeleton.steps.map((it) => it.step));
+  const labels = labelSteps(whole);
+  return whole.steps
+    .filter((it) => !open.has(it.step))
+    .map((it) => ({
+      label: labels.get(it.step) ?? it.step,
+      capability: it.capability,
+      key: optionKey(it),
+    }));
 }
 
 function batchOf({ batchItems }: StepOption): { readonly batchItems?: number } {
@@ -319,7 +344,9 @@ export function sourceSteps({ steps, stages }: JobPlan, step: string): readonly 
     it.kind === "step" ? [it.step] : [],
   );
   const drafts = (stages ?? []).filter((it) => it.deferred.includes(step)).map((it) => it.draft);
-  return [...new Set([...sources, ...drafts])];
+  // What has ended is waited for no more: then it is no step of this plan.
+  const open = new Set(steps.map((it) => it.step));
+  return [...new Set([...sources, ...drafts])].filter((it) => open.has(it));
 }
 
 /** Output values of a step whose size decides how much a later step does. */

@@ -46,8 +46,7 @@ function rejectedOptions(parts: ExplainParts): RejectedOption[] {
       chosenIds.every((id, index) => it.options[index]?.some((option) => option.id === id)),
   );
   const within = composed ?? planCase;
-  // The bans are about visited configurations, the chosen one may be among them.
-  const { isBanned: _, ...problem } = within.problem;
+  const { problem } = within;
   const verdicts = explainOptions(problem, choice);
   const { objective } = context;
   return verdicts.flatMap((verdict) => {

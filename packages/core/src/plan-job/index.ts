@@ -5,3 +5,4 @@ export { classifyQuestion, OTHER_CLASS, questionClassesOf } from "./question-cla
 export * from "./simulate-schedule.ts";
 export { type InputSize, sourceName } from "./sizes.ts";
 export type { NodeKind } from "./cases.ts";
+export * from "./rechoose.ts";

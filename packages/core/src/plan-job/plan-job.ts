@@ -24,7 +24,7 @@ import { groupCapabilities } from "../capability.ts";
 import { type ChooseRequest, chooseExecutors } from "../choose.ts";
 import type { ChoiceLimits, SolvedChoice } from "../optimize/problem.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
-import { solveCases } from "../optimize/solve-cases.ts";
+import { solveCases } from "../optimize/solve.ts";
 import { configurationKey, pathKey } from "../profile/configuration.ts";
 import { buildCases, type CaseContext, type NodeKind, optionIdOf, type PlanCase, type SkeletonPath } from "./cases.ts";
 import { explainPlan } from "./explain-plan.ts";
@@ -63,6 +63,8 @@ export type PlanDecision =
 
 /** What a job gets that says nothing of quality, and how that gives way to its bounds. */
 const QUALITY_FLOORS: readonly SloTier[] = ["good", "fair", "basic"];
+/** Options looked at for one case: some tens of ms at most; what is reached is told by the gap. */
+const NODES_MAX = 200_000;
 /** Of a job with bounds and no objective. */
 const OBJECTIVE_DEFAULT: Objective = "cost";
 
@@ -88,16 +90,27 @@ export function explainJobPlan(request: PlanJobRequest, plan: JobPlan): PlanExpl
   return new JobPlanner(request, chooseExecutors(request)).explainGiven(plan);
 }
 
-class JobPlanner {
+/** Of a job that runs: what can't be chosen any more, and what is left to choose with. */
+export interface JobProgress {
+  readonly plan: JobPlan;
+  /** Steps that have started, ended ones too. */
+  readonly started: ReadonlySet<string>;
+  /** Sizes of the values that are there, by `step.port`. */
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+export class JobPlanner {
   private readonly request: PlanJobRequest;
   private readonly base: JobPlan;
-  private readonly context: CaseContext;
+  private readonly progress: JobProgress | null;
+  readonly context: CaseContext;
   private readonly cases: readonly PlanCase[];
   private readonly unknown: ReadonlySet<string>;
 
-  constructor(request: PlanJobRequest, base: JobPlan) {
+  constructor(request: PlanJobRequest, base: JobPlan, progress: JobProgress | null = null) {
     this.request = request;
     this.base = base;
+    this.progress = progress;
     const capabilities = groupCapabilities(request.library);
     const classes = base.steps.flatMap((step) =>
       questionClassesOf(capabilities.get(step.capability)?.executors ?? []),
@@ -106,7 +119,7 @@ class JobPlanner {
     this.context = {
       ...{ capabilities, availability, constraints, kinds, knowledge, rates, cores, queueMs, dispatchMs },
       questionClass: classifyQuestion(request.question ?? "", classes),
-      sizes: inputSizes(request.inputSizes),
+      sizes: new Map([...inputSizes(request.inputSizes), ...(progress?.sizes ?? [])]),
       limits: {},
       objective: request.objective ?? OBJECTIVE_DEFAULT,
     };
@@ -175,7 +188,8 @@ class JobPlanner {
       const key = pathKey(skeleton);
       if (known.has(key)) return [];
       known.add(key);
-      return [{ path, skeleton, pathKey: key }];
+      const whole = { path, skeleton, pathKey: key };
+      return this.progress === null ? [whole] : restrict(whole, this.progress);
     });
   }
 
@@ -207,17 +221,31 @@ class JobPlanner {
     return [...tiers, null];
   }
 
-  private withLimits(slo: Slo): readonly PlanCase[] {
+  withLimits(slo: Slo): readonly PlanCase[] {
     const limits = toLimits(slo);
     return this.cases.map((it) => ({ ...it, problem: { ...it.problem, limits } }));
   }
 
-  private solve(slo: Slo): { planCase: PlanCase; choice: SolvedChoice } | null {
-    const cases = this.withLimits(slo);
-    const best = solveCases(cases.map((it) => it.problem));
-    if (best.kind !== "solved") return null;
-    const planCase = cases[best.index];
-    return planCase === undefined ? null : { planCase, choice: best.choice };
+  /**
+   * The best over all cases. A composed configuration that was visited counts by what was measured
+   * of it, in a case of its own: when a composed case comes out with one, it is solved again
+   * without those (which can't be done at once: bans keep the solver from leaving out options).
+   */
+  solve(slo: Slo): { planCase: PlanCase; choice: SolvedChoice } | null {
+    const cases = [...this.withLimits(slo)];
+    const isFree = cases.map((it) => it.isBanned !== null);
+    for (;;) {
+      const problems = cases.map(({ problem, isBanned }, index) =>
+        isFree[index] === true ? problem : { ...problem, ...(isBanned === null ? {} : { isBanned }) },
+      );
+      const { best } = solveCases(problems, { nodesMax: NODES_MAX });
+      const planCase = best === null ? undefined : cases[best.index];
+      if (best === null || planCase === undefined) return null;
+      const { index, choice } = best;
+      const isVisited = planCase.isBanned?.(choice.optionIds) === true;
+      if (!isVisited || isFree[index] !== true) return { planCase, choice };
+      isFree[index] = false;
+    }
   }
 
   private finish(
@@ -294,6 +322,22 @@ class JobPlanner {
     const note = `the SLO is not promised: ${why}; the library's defaults run, and the receipt tells whether it held`;
     return { kind: "accepted", plan: { ...this.base, notes: [...this.base.notes, note] } };
   }
+}
+
+/** The part of a path that is open; none where something runs that the path does not have. */
+function restrict(
+  { path, skeleton, pathKey: key }: SkeletonPath,
+  { plan, started }: JobProgress,
+): SkeletonPath[] {
+  const running = plan.steps.filter((it) => started.has(it.step));
+  const hasAll = running.every((it) => skeleton.steps.some((step) => step.step === it.step));
+  if (!hasAll) return [];
+  const steps = skeleton.steps.map((it) => running.find((step) => step.step === it.step) ?? it);
+  const open = steps.filter((it) => !started.has(it.step));
+  if (open.length === 0) return [];
+  return [
+    { path, pathKey: key, skeleton: { ...skeleton, steps: open }, whole: { ...skeleton, steps } },
+  ];
 }
 
 /** The case of the visited configuration itself first. */
