@@ -5,4 +5,5 @@ export * from "./choose.ts";
 export * from "./derive.ts";
 export * from "./placement.ts";
 export * from "./plan-workflow.ts";
+export * from "./profile/index.ts";
 export * from "./text-match.ts";
