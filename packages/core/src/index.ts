@@ -9,6 +9,7 @@ export { type PrunedStep, pruneOptions } from "./optimize/prune.ts";
 export { CHOICE_NODES_MAX, solveCases, solveChoice } from "./optimize/solve.ts";
 export * from "./placement.ts";
 export * from "./plan-workflow.ts";
+export * from "./profile/index.ts";
 export * from "./text-match.ts";
 export * from "./latency-calibration.ts";
 export * from "./load.ts";
