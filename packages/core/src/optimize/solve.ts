@@ -14,7 +14,7 @@
  *   V4. With bans nothing is left out as dominated: a ban may leave over just that.
  */
 import type { SloAxis } from "@murakkab/model";
-import { type Bound, boundAt, climbBound, type Multipliers, zeroMultipliers } from "./bound.ts";
+import { BranchAndBound } from "./branch.ts";
 import { type ChoiceGoal, compareLevels, Evaluator } from "./evaluate.ts";
 import {
   buildKernel,
@@ -24,7 +24,6 @@ import {
   type Scale,
   scalarOf,
 } from "./kernel.ts";
-import { LocalSearch } from "./local-search.ts";
 import type {
   ChoiceLimits,
   ChoiceProblem,
@@ -33,13 +32,9 @@ import type {
   SolveOptions,
 } from "./problem.ts";
 import { dropDominated, dropUnfit } from "./reduce.ts";
-import { TreeSearch } from "./search.ts";
 
 /** Options looked at: some seconds on one core. What is reached is told by `gapRatio`. */
 export const CHOICE_NODES_MAX = 20_000_000;
-const CLIMB_ITERATIONS_MAX = 300;
-const CLIMB_AGAIN_ITERATIONS_MAX = 80;
-const ROUNDS_MAX = 3;
 
 /** Errors: `INVALID_ARGUMENT` for a problem that is none (see `Evaluator`). */
 export function solveChoice(problem: ChoiceProblem, options: SolveOptions = {}): ChoiceResult {
@@ -155,25 +150,18 @@ class Solver {
   solve(): Outcome {
     if (!this.takeCutoff()) return this.finish(true);
     const full = buildKernel(this.evaluator, this.scale);
-    if (full.rowMax.some((max) => max < 0)) return this.finish(true);
     const pruned = this.hasBans ? full : dropDominated(full, this.evaluator);
-    let kernel = dropUnfit(pruned);
+    const kernel = dropUnfit(pruned);
     if (kernel === null) return this.finish(true);
-    let bound = this.climb(kernel, zeroMultipliers(kernel), CLIMB_ITERATIONS_MAX);
-    this.seed(kernel, bound);
-    for (let round = 0; round < ROUNDS_MAX; round += 1) {
-      if (this.isDone()) return this.finish(true);
-      const smaller = this.fix(kernel, bound, this.upper);
-      if (smaller === null) return this.finish(true);
-      const isWorthIt = smaller.linear.length < 0.9 * kernel.linear.length;
-      kernel = smaller;
-      bound = isWorthIt
-        ? this.climb(kernel, bound.multipliers, CLIMB_AGAIN_ITERATIONS_MAX)
-        : boundAt(kernel, bound.multipliers);
-      if (isWorthIt) this.seed(kernel, bound);
-      else break;
-    }
-    return this.finish(this.search(kernel, bound));
+    const search = new BranchAndBound({
+      upper: () => (this.isAnyEnough && this.best !== null ? -Infinity : this.upper),
+      offer: (part, choice) => this.offer(part, choice),
+      nodesMax: this.nodesMax,
+    });
+    search.run(kernel);
+    this.nodeCount = search.nodeCount;
+    this.lower = search.openBound;
+    return this.finish(!search.isCut || this.lower >= this.upper);
   }
 
   /** False: the cutoff is better in a level in which all choices are the same. */
@@ -186,91 +174,6 @@ class Solver {
     // Better already in a level that all choices share: whatever is feasible beats the cutoff.
     if (order === 0) this.upper = withRoom(scalarOf(cutoff, this.scale));
     return true;
-  }
-
-  private isDone(): boolean {
-    return (this.isAnyEnough && this.best !== null) || this.lower > this.upper;
-  }
-
-  private climb(kernel: Kernel, from: Multipliers, iterationsMax: number): Bound {
-    const bound = climbBound(kernel, {
-      from,
-      iterationsMax,
-      upper: () => this.upper,
-      onChoice: (choice) => void this.offer(kernel, choice),
-    });
-    this.lower = Math.max(this.lower, bound.value);
-    return bound;
-  }
-
-  private seed(kernel: Kernel, bound: Bound): void {
-    const search = new LocalSearch(kernel, bound.reduced);
-    const choice = new Int32Array(kernel.stepCount);
-    for (const key of [bound.reduced, kernel.linear]) {
-      for (let step = 0; step < kernel.stepCount; step += 1)
-        choice[step] = leastOf(kernel, step, key);
-      if (search.improve(choice, key === bound.reduced)) this.offer(kernel, choice);
-    }
-  }
-
-  /** Options whose least relaxed sum is above `limit` are in no better choice. */
-  private fix(kernel: Kernel, bound: Bound, limit: number): Kernel | null {
-    if (!(limit < Number.POSITIVE_INFINITY)) return kernel;
-    const keep = new Uint8Array(kernel.linear.length);
-    for (let step = 0; step < kernel.stepCount; step += 1) {
-      const least = bound.reduced[leastOf(kernel, step, bound.reduced)] ?? 0;
-      const end = kernel.start[step + 1] ?? 0;
-      for (let at = kernel.start[step] ?? 0; at < end; at += 1) {
-        if (bound.value - least + (bound.reduced[at] ?? 0) <= limit) keep[at] = 1;
-      }
-    }
-    return dropUnfit(compactKernel(kernel, keep).kernel);
-  }
-
-  /** True: what is not seen is proven not to be better. */
-  private search(kernel: Kernel, bound: Bound): boolean {
-    const { value, reduced, constant } = bound;
-    const spans = this.spans(value);
-    for (const span of spans) {
-      const limit = Math.min(value + span, this.upper);
-      const small = this.fix(kernel, bound, limit);
-      if (small !== null) {
-        const order = branchingOrder(small);
-        const again = boundAt(small, bound.multipliers);
-        const sorted = compactKernel(small, new Uint8Array(small.linear.length).fill(1), {
-          key: again.reduced,
-          order,
-        });
-        const tree = new TreeSearch(sorted.kernel, {
-          reduced: Float64Array.from(sorted.picked, (at) => again.reduced[at] ?? 0),
-          constant,
-          threshold: () =>
-            this.isAnyEnough && this.best !== null ? -Infinity : Math.min(value + span, this.upper),
-          onLeaf: (choice) => this.offer(sorted.kernel, choice),
-          nodesMax: this.nodesMax - this.nodeCount,
-        });
-        tree.run();
-        this.nodeCount += tree.nodeCount;
-        if (tree.isCut) {
-          this.lower = Math.max(this.lower, Math.min(tree.openBound, this.upper));
-          return false;
-        }
-      }
-      this.lower = Math.max(this.lower, Math.min(value + span, this.upper));
-      if (this.upper <= value + span || this.isDone()) return true;
-    }
-    void reduced;
-    return true;
-  }
-
-  /** Growing shares of the gap: an optimum is mostly near the bound, and trees grow fast. */
-  private spans(value: number): number[] {
-    if (this.upper < Number.POSITIVE_INFINITY) {
-      const gap = this.upper - value;
-      return [gap / 4, gap / 2, Number.POSITIVE_INFINITY];
-    }
-    const unit = Math.abs(value) + 1e-6;
-    return [0.02, 0.05, 0.12, 0.3, 1].map((share) => share * unit).concat(Number.POSITIVE_INFINITY);
   }
 
   /** Takes `choice` (positions in `kernel`) where it is allowed and better. */
@@ -330,22 +233,4 @@ function withRoom(scalar: number): number {
 function gapOf(lower: number, upper: number): number {
   if (lower >= upper) return 0;
   return Math.min(1, (upper - lower) / Math.max(Math.abs(upper), 1e-300));
-}
-
-function leastOf(kernel: Kernel, step: number, key: Float64Array): number {
-  let best = kernel.start[step] as number;
-  const end = kernel.start[step + 1] as number;
-  for (let at = best + 1; at < end; at += 1) {
-    if ((key[at] as number) < (key[best] as number)) best = at;
-  }
-  return best;
-}
-
-/** Steps with few options left first: the tree stays narrow where it is cut most. */
-function branchingOrder(kernel: Kernel): Int32Array {
-  const sizes = Array.from(
-    { length: kernel.stepCount },
-    (_, step) => (kernel.start[step + 1] ?? 0) - (kernel.start[step] ?? 0),
-  );
-  return Int32Array.from(sizes.keys()).sort((a, b) => (sizes[a] ?? 0) - (sizes[b] ?? 0) || a - b);
 }
