@@ -16,14 +16,7 @@
 import type { SloAxis } from "@murakkab/model";
 import { BranchAndBound } from "./branch.ts";
 import { type ChoiceGoal, compareLevels, Evaluator } from "./evaluate.ts";
-import {
-  buildKernel,
-  buildScale,
-  compactKernel,
-  type Kernel,
-  type Scale,
-  scalarOf,
-} from "./kernel.ts";
+import { buildKernel, buildScale, type Kernel, type Scale, scalarOf } from "./kernel.ts";
 import type {
   ChoiceLimits,
   ChoiceProblem,
