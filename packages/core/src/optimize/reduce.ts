@@ -55,10 +55,10 @@ export function dropUnfit(kernel: Kernel): Kernel | null {
 }
 
 /**
- * Without options that another one of the step makes superfluous: as good in every bound that is
+ * 1 = stays. Not options that another one of the step makes superfluous: as good in every bound that is
  * set, and clearly better in the goal's first value, or as good in it and in all tie-breaks.
  */
-export function dropDominated(kernel: Kernel, evaluator: Evaluator): Kernel {
+export function undominated(kernel: Kernel, evaluator: Evaluator): Uint8Array {
   const { bounds, leading, ties } = relevantColumns(evaluator);
   const columns = [...bounds, ...leading, ...ties];
   const width = columns.length;
@@ -117,7 +117,7 @@ export function dropDominated(kernel: Kernel, evaluator: Evaluator): Kernel {
       keep[option] = 1;
     }
   }
-  return compactKernel(kernel, keep).kernel;
+  return keep;
 }
 
 /** Columns that decide; latency is not decreasing in run and work (see evaluate.ts). */

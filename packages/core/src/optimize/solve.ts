@@ -1,8 +1,7 @@
 /**
  * The best whole configuration under all bounds together: exact branch and bound.
  *
- * Owns:      the order of the means: leave out what can't be in an optimum, climb to a bound, find
- *            a good choice, leave out more, search the rest.
+ * Owns:      the incumbent and its comparison, bans, cut-offs, what is told where nothing fits.
  * Does not:  know what steps and options stand for.
  *
  * Pure and bounded by counts: the same problem gives the same answer to the last bit.
@@ -15,8 +14,16 @@
  */
 import type { SloAxis } from "@murakkab/model";
 import { BranchAndBound } from "./branch.ts";
-import { type ChoiceGoal, compareLevels, Evaluator } from "./evaluate.ts";
-import { buildKernel, buildScale, type Kernel, type Scale, scalarOf } from "./kernel.ts";
+import { type ChoiceGoal, compareLevels, Evaluator, TIE_RATIO } from "./evaluate.ts";
+import {
+  buildKernel,
+  buildScale,
+  compactKernel,
+  type Kernel,
+  type LevelCap,
+  type Scale,
+  scalarOf,
+} from "./kernel.ts";
 import type {
   ChoiceLimits,
   ChoiceProblem,
@@ -24,7 +31,7 @@ import type {
   SolvedChoice,
   SolveOptions,
 } from "./problem.ts";
-import { dropDominated, dropUnfit } from "./reduce.ts";
+import { dropUnfit, undominated } from "./reduce.ts";
 
 /** Options looked at: some seconds on one core. What is reached is told by `gapRatio`. */
 export const CHOICE_NODES_MAX = 20_000_000;
@@ -58,14 +65,14 @@ export function solveCases(
   return { best, results };
 }
 
+/** As `solveChoice`, with what is made least. */
 export function solveGoal(
   problem: ChoiceProblem,
   goal: ChoiceGoal,
   options: SolveOptions = {},
 ): ChoiceResult {
-  const outcome = new Solver(problem, goal, options).solve();
-  if (outcome.choice !== null) return outcome.choice;
-  const { isProved, nodeCount } = outcome;
+  const { choice, isProved, nodeCount } = search(problem, goal, options, false);
+  if (choice !== null) return choice;
   if (options.cutoff !== undefined) return { kind: "beaten", isProved, nodeCount };
   return {
     kind: "infeasible",
@@ -75,7 +82,24 @@ export function solveGoal(
   };
 }
 
-const LIMIT_OF: Readonly<Record<SloAxis, keyof ChoiceLimits>> = {
+/** V4: bans cost the leaving out of dominated options, so first without; mostly none is met. */
+function search(
+  problem: ChoiceProblem,
+  goal: ChoiceGoal,
+  options: SolveOptions,
+  isAnyEnough: boolean,
+): Outcome {
+  const { isBanned, ...free } = problem;
+  const outcome = new Solver(free, goal, options, isAnyEnough).solve();
+  if (isBanned === undefined) return outcome;
+  if (outcome.choice === null ? outcome.isProved : !isBanned(outcome.choice.optionIds))
+    return outcome;
+  const again = new Solver(problem, goal, options, isAnyEnough).solve();
+  const nodeCount = outcome.nodeCount + again.nodeCount;
+  return { ...again, nodeCount, choice: again.choice && { ...again.choice, nodeCount } };
+}
+
+export const LIMIT_OF: Readonly<Record<SloAxis, keyof ChoiceLimits>> = {
   latency: "latencyMsMax",
   cost: "costUsdMax",
   energy: "energyWhMax",
@@ -95,8 +119,8 @@ function bindingAxes(problem: ChoiceProblem, options: SolveOptions): SloAxis[] {
   for (const axis of ["latency", "cost", "energy", "quality"] as const) {
     if (limits[LIMIT_OF[axis]] === undefined) continue;
     const rest = withoutLimit(limits, axis);
-    const solver = new Solver({ ...problem, limits: rest }, problem.objective, options, true);
-    const { choice, isProved } = solver.solve();
+    const relaxed = { ...problem, limits: rest };
+    const { choice, isProved } = search(relaxed, problem.objective, options, true);
     if (choice !== null || !isProved) binding.push(axis);
     else limits = rest;
   }
@@ -111,16 +135,14 @@ interface Outcome {
 
 class Solver {
   private readonly evaluator: Evaluator;
-  private readonly scale: Scale;
   private readonly nodesMax: number;
   private readonly isAnyEnough: boolean;
   private readonly hasBans: boolean;
   private best: Int32Array | null = null;
   private bestLevels: readonly number[] | null;
+  private scale: Scale;
   /** S of the incumbent or cutoff, with room for rounding; infinite without one. */
   private upper = Number.POSITIVE_INFINITY;
-  /** Proven: no choice has a lower S. */
-  private lower = Number.NEGATIVE_INFINITY;
   private nodeCount = 0;
   private readonly trial: Int32Array;
 
@@ -129,10 +151,10 @@ class Solver {
     problem: ChoiceProblem,
     goal: ChoiceGoal,
     options: SolveOptions,
-    isAnyEnough = false,
+    isAnyEnough: boolean,
   ) {
     this.evaluator = new Evaluator(problem, goal);
-    this.scale = buildScale(this.evaluator);
+    this.scale = buildScale(this.evaluator, 0);
     this.nodesMax = options.nodesMax ?? CHOICE_NODES_MAX;
     this.isAnyEnough = isAnyEnough;
     this.hasBans = problem.isBanned !== undefined;
@@ -140,33 +162,55 @@ class Solver {
     this.trial = new Int32Array(problem.steps.length);
   }
 
+  /** One level after the other where many choices share the best value of the first one. */
   solve(): Outcome {
-    if (!this.takeCutoff()) return this.finish(true);
-    const full = buildKernel(this.evaluator, this.scale);
-    const pruned = this.hasBans ? full : dropDominated(full, this.evaluator);
-    const kernel = dropUnfit(pruned);
-    if (kernel === null) return this.finish(true);
+    if (!this.isBelowCutoff()) return this.finish(0);
+    const caps: LevelCap[] = [];
+    let keep: Uint8Array | null = null;
+    for (;;) {
+      const full = buildKernel(this.evaluator, this.scale, caps);
+      if (!this.hasBans) keep ??= undominated(full, this.evaluator);
+      this.setUpper();
+      const gap = this.searchAll(keep === null ? full : compactKernel(full, keep).kernel);
+      const { first, second, hasTies } = this.scale;
+      const settled = this.bestLevels?.[first];
+      if (gap > 0 || !hasTies || settled === undefined || this.isAnyEnough) return this.finish(gap);
+      caps.push({ level: first, max: settled + TIE_RATIO * Math.abs(settled) });
+      this.scale = buildScale(this.evaluator, second);
+    }
+  }
+
+  /** Searches for what is better in the present scale; the gap that is left, in shares. */
+  private searchAll(full: Kernel): number {
+    const kernel = dropUnfit(full);
+    if (kernel === null) return 0;
     const search = new BranchAndBound({
       upper: () => (this.isAnyEnough && this.best !== null ? -Infinity : this.upper),
       offer: (part, choice) => this.offer(part, choice),
-      nodesMax: this.nodesMax,
+      nodesMax: this.nodesMax - this.nodeCount,
     });
     search.run(kernel);
-    this.nodeCount = search.nodeCount;
-    this.lower = search.openBound;
-    return this.finish(!search.isCut || this.lower >= this.upper);
+    this.nodeCount += search.nodeCount;
+    return search.isCut ? gapOf(search.openBound, this.upper) : 0;
   }
 
   /** False: the cutoff is better in a level in which all choices are the same. */
-  private takeCutoff(): boolean {
-    const cutoff = this.bestLevels;
-    if (cutoff === null) return true;
+  private isBelowCutoff(): boolean {
     const { fixed } = this.scale;
-    const order = compareLevels(fixed, cutoff.slice(0, fixed.length));
-    if (order > 0) return false;
-    // Better already in a level that all choices share: whatever is feasible beats the cutoff.
-    if (order === 0) this.upper = withRoom(scalarOf(cutoff, this.scale));
-    return true;
+    const cutoff = this.bestLevels?.slice(0, fixed.length);
+    return cutoff === undefined || compareLevels(fixed, cutoff) <= 0;
+  }
+
+  /** Rounding must not cut off an equal choice: ties are decided by the evaluator. */
+  private setUpper(): void {
+    if (this.bestLevels === null) return;
+    const { fixed, hasTies } = this.scale;
+    const isAhead = compareLevels(fixed, this.bestLevels.slice(0, fixed.length)) < 0;
+    if (isAhead && this.best === null) return; // Whatever keeps the bounds beats the cutoff.
+    const scalar = scalarOf(this.bestLevels, this.scale);
+    const room = 1e-13 * Math.max(1, Math.abs(scalar));
+    // Equals of this level are for the next one to find.
+    this.upper = hasTies ? scalar - Math.max(TIE_RATIO * Math.abs(scalar), room) : scalar + room;
   }
 
   /** Takes `choice` (positions in `kernel`) where it is allowed and better. */
@@ -184,7 +228,7 @@ class Solver {
     if (evaluator.isBanned(trial)) return false;
     this.best = trial.slice();
     this.bestLevels = levels;
-    this.upper = withRoom(scalarOf(levels, this.scale));
+    this.setUpper();
     return true;
   }
 
@@ -201,8 +245,9 @@ class Solver {
     return false;
   }
 
-  private finish(isProved: boolean): Outcome {
+  private finish(gapRatio: number): Outcome {
     const { best, nodeCount } = this;
+    const isProved = gapRatio === 0;
     if (best === null) return { choice: null, isProved, nodeCount };
     return {
       isProved,
@@ -211,19 +256,16 @@ class Solver {
         kind: "solved",
         optionIds: this.evaluator.idsOf(best),
         totals: this.evaluator.totals(best),
-        gapRatio: isProved ? 0 : gapOf(this.lower, this.upper),
+        gapRatio,
         nodeCount,
       },
     };
   }
 }
 
-/** Rounding must not cut off an equal choice: ties are decided by the evaluator. */
-function withRoom(scalar: number): number {
-  return scalar + 1e-13 * Math.max(1, Math.abs(scalar));
-}
-
+/** In shares of the value, or of the scale's unit where the value is next to nothing. */
 function gapOf(lower: number, upper: number): number {
-  if (lower >= upper) return 0;
-  return Math.min(1, (upper - lower) / Math.max(Math.abs(upper), 1e-300));
+  if (upper === Number.POSITIVE_INFINITY) return 1;
+  const ratio = (upper - lower) / Math.max(Math.abs(upper), 1);
+  return ratio <= TIE_RATIO ? 0 : Math.min(1, ratio);
 }
