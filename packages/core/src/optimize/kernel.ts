@@ -51,8 +51,10 @@ export interface Scale {
   readonly firstWeight: number;
   readonly second: number;
   readonly secondWeight: number;
-  /** Levels before `first` are the same for all choices: their values. */
+  /** Levels before `first`: the same for all choices, or settled before. Least values. */
   readonly fixed: readonly number[];
+  /** Many choices may share the best first value: then levels are better settled one by one. */
+  readonly hasTies: boolean;
 }
 
 export function scalarOf(levels: readonly number[], scale: Scale): number {
@@ -121,28 +123,42 @@ function rangeOf(evaluator: Evaluator, level: Level): { least: number; most: num
   return { least, most };
 }
 
-export function buildScale(evaluator: Evaluator): Scale {
+/** Leading with the first level, from `from` on, in which choices differ. */
+export function buildScale(evaluator: Evaluator, from: number): Scale {
   const levels = levelsOf(evaluator);
   const ranges = levels.map((level) => rangeOf(evaluator, level));
   const varies = ranges.map(({ least, most }) => most - least > 1e-12 * most);
-  const first = Math.max(0, varies.indexOf(true));
+  const first = Math.max(from, varies.indexOf(true, from));
   const rest = varies.indexOf(true, first + 1);
   const second = rest >= 0 && levels[rest]?.column !== null ? rest : -1;
-  // Near the least value, where optima are; a share of the greatest where that is nothing.
-  const weightOf = (at: number) => {
-    const { least, most } = ranges[at] ?? { least: 0, most: 0 };
-    return 1 / (Math.max(least, most * 1e-4) || 1);
-  };
+  const { least, most } = ranges[first] ?? { least: 0, most: 0 };
   return {
     first,
-    firstWeight: weightOf(first),
+    // Near the least value, where optima are; a share of the greatest where that is nothing.
+    firstWeight: 1 / (Math.max(least, most * 1e-4) || 1),
     second,
     secondWeight: second < 0 ? 0 : SECOND_LEVEL_WEIGHT / (ranges[second]?.most || 1),
-    fixed: ranges.slice(0, first).map(({ least }) => least),
+    fixed: ranges.slice(0, first).map((range) => range.least),
+    hasTies: second >= 0 && repeats(evaluator, levels[first]?.column ?? null),
   };
 }
 
-export function buildKernel(evaluator: Evaluator, scale: Scale): Kernel {
+/** Whether a step has the same value twice: then many choices share the best sum. */
+function repeats(evaluator: Evaluator, column: Float64Array | null): boolean {
+  if (column === null) return false;
+  return evaluator.problem.steps.some((step, at) => {
+    const own = column.subarray(evaluator.offset[at], evaluator.offset[at + 1]);
+    return new Set(own).size < step.options.length;
+  });
+}
+
+/** A level that was settled, and what it may be from now on. */
+export interface LevelCap {
+  readonly level: number;
+  readonly max: number;
+}
+
+export function buildKernel(evaluator: Evaluator, scale: Scale, caps: readonly LevelCap[]): Kernel {
   const { offset, stepCount } = evaluator;
   const optionCount = offset[stepCount] ?? 0;
   const levels = levelsOf(evaluator);
@@ -163,7 +179,7 @@ export function buildKernel(evaluator: Evaluator, scale: Scale): Kernel {
         (linear[option] ?? 0) + (column[option] ?? 0) * (weights?.[step] ?? 1) * weight;
     });
   }
-  const rows = limitRows(evaluator);
+  const rows = [...limitRows(evaluator), ...capRows(evaluator, levels, caps)];
   const groups =
     leading?.column === null ? latencyGroups(evaluator, leading.isUpper, scale.firstWeight) : [];
   for (const group of groups) {
@@ -218,43 +234,60 @@ interface Row {
   readonly max: number;
 }
 
-/** Each row in shares of its own greatest sum, so that multipliers of all rows are alike. */
+/**
+ * In shares of its greatest sum, so that multipliers of all rows are alike; none where every
+ * choice keeps it.
+ */
+function scaledRow(evaluator: Evaluator, values: Float64Array, max: number | undefined): Row[] {
+  if (max === undefined || max === Number.POSITIVE_INFINITY) return [];
+  let most = 0;
+  for (let step = 0; step < evaluator.stepCount; step += 1) {
+    const own = values.subarray(evaluator.offset[step], evaluator.offset[step + 1]);
+    most += own.reduce((high, value) => Math.max(high, value), 0);
+  }
+  if (most <= max) return [];
+  const unit = most > 0 ? 1 / most : 1;
+  const scaled = max * unit;
+  return [
+    {
+      values: values.map((value) => value * unit),
+      max: scaled + ROW_SLACK_RATIO * (Math.abs(scaled) + 1e-3),
+    },
+  ];
+}
+
 function limitRows(evaluator: Evaluator): Row[] {
   const { columns, problem, cores } = evaluator;
   const { latencyMsMax, costUsdMax, energyWhMax, logLossMax } = problem.limits;
-  const rows: Row[] = [];
-  const add = (values: Float64Array, max: number | undefined): void => {
-    if (max === undefined || max === Number.POSITIVE_INFINITY) return;
-    let most = 0;
-    for (let step = 0; step < evaluator.stepCount; step += 1) {
-      let high = 0;
-      for (let at = evaluator.offset[step] ?? 0; at < (evaluator.offset[step + 1] ?? 0); at += 1)
-        high = Math.max(high, values[at] ?? 0);
-      most += high;
-    }
-    if (most <= max) return;
-    const unit = most > 0 ? 1 / most : 1;
-    const scaled = max * unit;
-    rows.push({
-      values: values.map((value) => value * unit),
-      max: scaled + ROW_SLACK_RATIO * (Math.abs(scaled) + 1e-3),
+  const lossMax = logLossMax === undefined ? undefined : logLossMax - problem.baseLogLoss;
+  const rows = [
+    ...scaledRow(evaluator, columns.costUsdUpper, costUsdMax),
+    ...scaledRow(evaluator, columns.energyWhUpper, energyWhMax),
+    ...scaledRow(evaluator, columns.logLoss, lossMax),
+  ];
+  if (latencyMsMax === undefined) return rows;
+  for (const mask of pathMasks(evaluator, evaluator.pathUpper)) {
+    const values = new Float64Array(columns.workMsUpper.length);
+    eachOption(evaluator, (option, step) => {
+      values[option] =
+        (columns.workMsUpper[option] ?? 0) / cores +
+        (mask[step] === 1 ? (evaluator.pathUpper[option] ?? 0) : 0);
     });
-  };
-  add(columns.costUsdUpper, costUsdMax);
-  add(columns.energyWhUpper, energyWhMax);
-  add(columns.logLoss, logLossMax === undefined ? undefined : logLossMax - problem.baseLogLoss);
-  if (latencyMsMax !== undefined) {
-    for (const mask of pathMasks(evaluator, evaluator.pathUpper)) {
-      const values = new Float64Array(columns.workMsUpper.length);
-      eachOption(evaluator, (option, step) => {
-        values[option] =
-          (columns.workMsUpper[option] ?? 0) / cores +
-          (mask[step] === 1 ? (evaluator.pathUpper[option] ?? 0) : 0);
-      });
-      add(values, latencyMsMax - problem.queueMs);
-    }
+    rows.push(...scaledRow(evaluator, values, latencyMsMax - problem.queueMs));
   }
   return rows;
+}
+
+function capRows(evaluator: Evaluator, levels: readonly Level[], caps: readonly LevelCap[]): Row[] {
+  return caps.flatMap(({ level, max }) => {
+    const { column, weights, constant } = levels[level] ?? { column: null };
+    if (column == null) return [];
+    const values = new Float64Array(column.length);
+    eachOption(evaluator, (option, step) => {
+      values[option] = (column[option] ?? 0) * (weights?.[step] ?? 1);
+    });
+    return scaledRow(evaluator, values, max - (constant ?? 0));
+  });
 }
 
 function pathMasks(evaluator: Evaluator, path: Float64Array): Uint8Array[] {

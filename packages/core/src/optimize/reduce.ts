@@ -55,43 +55,69 @@ export function dropUnfit(kernel: Kernel): Kernel | null {
 }
 
 /**
- * Without options that another one of the step makes superfluous: as good in every bound that is
+ * 1 = stays. Not options that another one of the step makes superfluous: as good in every bound that is
  * set, and clearly better in the goal's first value, or as good in it and in all tie-breaks.
  */
-export function dropDominated(kernel: Kernel, evaluator: Evaluator): Kernel {
+export function undominated(kernel: Kernel, evaluator: Evaluator): Uint8Array {
   const { bounds, leading, ties } = relevantColumns(evaluator);
-  const all = [...bounds, ...leading, ...ties];
-  const keep = new Uint8Array(kernel.linear.length).fill(1);
-  const leadingScale = leading.map((column) => column.reduce((most, it) => Math.max(most, it), 0));
-  const beats = (a: number, b: number): boolean => {
-    for (const column of bounds) if ((column[a] as number) > (column[b] as number)) return false;
-    let isClear = false;
-    for (let at = 0; at < leading.length; at += 1) {
-      const column = leading[at] as Float64Array;
-      const gain = (column[b] as number) - (column[a] as number);
-      if (gain < 0) return false;
-      if (gain > 1e3 * TIE_RATIO * (leadingScale[at] as number)) isClear = true;
+  const columns = [...bounds, ...leading, ...ties];
+  const width = columns.length;
+  const count = kernel.linear.length;
+  const table = new Float64Array(count * width);
+  columns.forEach((column, at) => {
+    for (let option = 0; option < count; option += 1) {
+      table[option * width + at] = column[option] as number;
     }
-    if (isClear && leading.length === 1) return true;
-    for (const column of ties) if ((column[a] as number) > (column[b] as number)) return false;
+  });
+  const sums = [0, bounds.length + leading.length].map((from, at) => {
+    const to = at === 0 ? bounds.length + leading.length : width;
+    return Float64Array.from({ length: count }, (_, option) => {
+      let sum = 0;
+      for (let k = from; k < to; k += 1) sum += table[option * width + k] as number;
+      return sum;
+    });
+  });
+  const [sum, tieSum] = sums as [Float64Array, Float64Array];
+  // A single leading value that is clearly less decides alone; gains below are nearly ties.
+  const from = leading.length === 1 ? bounds.length : -1;
+  const clear = 1e3 * TIE_RATIO * (leading[0]?.reduce((most, it) => Math.max(most, it), 0) ?? 0);
+  const beats = (a: number, b: number): boolean => {
+    for (let k = 0; k < width; k += 1) {
+      const left = table[a + k] as number;
+      const right = table[b + k] as number;
+      if (left > right) return false;
+      if (k === from && right - left > clear) return true;
+    }
     return true;
   };
-  const isSame = (a: number, b: number) => all.every((column) => column[a] === column[b]);
+  const keep = new Uint8Array(count);
+  const kept = new Int32Array(count);
   for (let step = 0; step < kernel.stepCount; step += 1) {
-    const { options } = evaluator.problem.steps[step] ?? { options: [] };
     const start = kernel.start[step] as number;
-    const end = kernel.start[step + 1] as number;
+    const { options } = evaluator.problem.steps[step] ?? { options: [] };
     const id = (at: number) => options[at - start]?.id ?? "";
-    for (let b = start; b < end; b += 1) {
-      for (let a = start; a < end; a += 1) {
-        if (a === b || keep[a] === 0 || !beats(a, b)) continue;
-        if (isSame(a, b) && id(a) > id(b)) continue;
-        keep[b] = 0;
-        break;
-      }
+    const own = Int32Array.from(
+      { length: (kernel.start[step + 1] as number) - start },
+      (_, at) => start + at,
+    );
+    // What beats another comes before it: sums of as good or better values are not greater.
+    own.sort(
+      (a, b) =>
+        (sum[a] as number) - (sum[b] as number) ||
+        (tieSum[a] as number) - (tieSum[b] as number) ||
+        (id(a) < id(b) ? -1 : 1),
+    );
+    let size = 0;
+    for (const option of own) {
+      let other = 0;
+      while (other < size && !beats((kept[other] as number) * width, option * width)) other += 1;
+      if (other < size) continue;
+      kept[size] = option;
+      size += 1;
+      keep[option] = 1;
     }
   }
-  return compactKernel(kernel, keep).kernel;
+  return keep;
 }
 
 /** Columns that decide; latency is not decreasing in run and work (see evaluate.ts). */
