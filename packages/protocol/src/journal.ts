@@ -23,6 +23,13 @@ export interface JobRecord {
   readonly inputGaps: readonly string[];
   /** Artifact to the nodes that held it when the job was accepted. */
   readonly holders: Readonly<Record<string, readonly string[]>>;
+  /** By the plan's input. `sec`: of media that has a duration. Absent: a record of a former version. */
+  readonly inputSizes?: Readonly<Record<string, InputSize>>;
+}
+
+export interface InputSize {
+  readonly bytes: number;
+  readonly sec?: number;
 }
 
 /** What resuming needs beyond what the event shows to everyone. */

@@ -18,10 +18,16 @@ import {
   type Submission,
   type Workflow,
 } from "@murakkab/model";
-import type { JobRecord, SubmitRequest } from "@murakkab/protocol";
+import type { InputSize, JobRecord, SubmitRequest } from "@murakkab/protocol";
 import type { Fleet } from "./fleet.ts";
 import type { InputCopier } from "./input-copier.ts";
-import { type InputResolver, noNodes, typeInputs, type WorkflowInputs } from "./job-inputs.ts";
+import {
+  type InputResolver,
+  noNodes,
+  type ResolvedInput,
+  typeInputs,
+  type WorkflowInputs,
+} from "./job-inputs.ts";
 
 export interface IntakeLibrary extends Library {
   readonly workflows: readonly Workflow[];
@@ -93,6 +99,7 @@ export class Intake {
         status,
         inputValues: pickInputs(plan, inputs),
         inputGaps: inputs.gaps,
+        inputSizes: inputSizes(plan, { submission, resolved }),
         holders: Object.fromEntries(resolved.map((it) => [it.artifact.artifact, it.holders])),
       },
       plan,
@@ -200,6 +207,27 @@ function pickInputs(plan: JobPlan, inputs: WorkflowInputs): JobRecord["inputValu
       return value === undefined ? [] : [[name, value]];
     }),
   );
+}
+
+/** Of the plan's inputs, which are matched by type (see `pickInputs`). */
+function inputSizes(
+  plan: JobPlan,
+  {
+    submission,
+    resolved,
+  }: { readonly submission: Submission; readonly resolved: readonly ResolvedInput[] },
+): NonNullable<JobRecord["inputSizes"]> {
+  const sizes: Record<string, InputSize> = {};
+  for (const [name, type] of Object.entries(plan.inputs)) {
+    const file = resolved.find(({ media }) => media.type === type);
+    if (file !== undefined) {
+      const sec = file.media.durationSec;
+      sizes[name] = { bytes: file.artifact.bytes, ...(sec === null ? {} : { sec }) };
+    } else if (type === "question" && submission.description !== undefined) {
+      sizes[name] = { bytes: new TextEncoder().encode(submission.description).length };
+    }
+  }
+  return sizes;
 }
 
 function toSubmission(request: SubmitRequest, jobId: string): Submission {

@@ -102,6 +102,7 @@ export class JobRun {
     this.sender = new AttemptSender(components, {
       ...{ record, sink: settings.sink, rates: settings.rates, holds: this.holds, nowMs },
       deadline: this.deadline,
+      plan: () => this.machine.plan,
       feed: (input) => this.feed(input),
     });
     for (const [artifact, nodes] of Object.entries(record.holders)) {

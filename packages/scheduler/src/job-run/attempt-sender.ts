@@ -16,7 +16,7 @@ import {
   type Random,
   type WireError,
 } from "@murakkab/kit";
-import type { ExecutorEntry } from "@murakkab/model";
+import type { AttemptObservation, ExecutorEntry, JobPlan } from "@murakkab/model";
 import {
   type AttemptMeasure,
   type AttemptReply,
@@ -34,6 +34,7 @@ import { artifactsIn } from "../passed-value.ts";
 import type { ArtifactUplink } from "../ports.ts";
 import type { ArtifactHolds } from "./artifact-holds.ts";
 import type { EntrySink } from "./job-log.ts";
+import { type ObservedAttempt, observationOf } from "./observation.ts";
 
 export type Dispatch = Extract<JobEffect, { kind: "dispatch" }>;
 
@@ -44,6 +45,8 @@ export interface SenderComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly executor: (id: string) => ExecutorEntry | undefined;
+  /** Told of each attempt that really ran and finished. Must not throw. Default: nobody learns. */
+  readonly observe?: (observation: AttemptObservation) => void;
 }
 
 export interface SenderSettings {
@@ -52,6 +55,7 @@ export interface SenderSettings {
   readonly rates: Rates;
   readonly deadline: Deadline;
   readonly holds: ArtifactHolds;
+  readonly plan: () => JobPlan;
   readonly nowMs: () => number;
   readonly feed: (input: JobInput) => void;
 }
@@ -196,7 +200,23 @@ export class AttemptSender {
     holds.holdAll(Object.values(result.outputs), result.place.node);
     holds.holdAll(Object.values(effect.inputs), result.place.node);
     const cost = attemptCost(executor, result.measure, rates);
+    this.observe(outgoing, result);
     feed({ kind: "attempt-finished", id: effect.id, ...result, cost, nowMs: nowMs() });
+  }
+
+  private observe(
+    { effect, executor: entry }: Outgoing,
+    result: Omit<ObservedAttempt, "effect" | "entry">,
+  ): void {
+    const { observe, executor, fleet, clock } = this.parts;
+    if (observe === undefined) return;
+    const { inputSizes } = this.settings.record;
+    const context = { plan: this.settings.plan(), inputSizes, executor, fleet };
+    const observation = observationOf(
+      { effect, entry, ...result },
+      { ...context, wallMs: clock.wallMs() },
+    );
+    if (observation !== null) observe(observation);
   }
 
   private onFailed(
