@@ -23,13 +23,19 @@ export interface JobRecord {
   readonly inputGaps: readonly string[];
   /** Artifact to the nodes that held it when the job was accepted. */
   readonly holders: Readonly<Record<string, readonly string[]>>;
-  /** By input name: seconds of media where they are known, and bytes. Absent in old records. */
-  readonly inputSizes?: Readonly<Record<string, { readonly sec?: number; readonly bytes: number }>>;
+  /** By the plan's input. Absent: a record of a former version. */
+  readonly inputSizes?: Readonly<Record<string, InputSize>>;
   /** What the plan was chosen from, of jobs whose plan may be chosen again on the way. */
   readonly logical?: {
     readonly workflow: Workflow;
     readonly excludedTypes: Readonly<Record<string, string>>;
   };
+}
+
+export interface InputSize {
+  readonly bytes: number;
+  /** Of media that has a duration. */
+  readonly sec?: number;
 }
 
 /** What resuming needs beyond what the event shows to everyone. */

@@ -236,9 +236,15 @@ export const JOB_EVENT_NAMES = [
   "attempt-started",
   "attempt-finished",
   "attempt-failed",
+  /** Its step is not needed any more. */
+  "attempt-stopped",
   "step-finished",
   /** A finished step runs again: its result was lost, or its inputs changed. */
   "step-rerun",
+  /** A draft is done and was sure enough, or not. */
+  "stage-settled",
+  /** Steps that have not started were chosen again. */
+  "replanned",
   "succeeded",
   "failed",
   "cancelled",

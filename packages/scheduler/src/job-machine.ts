@@ -12,32 +12,47 @@
  *   J4. An answer of an attempt that is no longer the item's current one changes nothing but the bill.
  *   J5. A result counts only for the inputs that it was made of: when those change, it runs again.
  *   J6. Replaying a job's events and resuming dispatches only what they do not show as done.
+ *   J7. Deferred steps start only after their draft was not sure enough. Where it was, its output is
+ *       the job's, and nothing that is not done runs any more.
+ *   J8. Another plan changes only steps that have not started.
  *
  * Items of a batch share their attempt, so J2 and J5 hold for the batch.
  */
 import { assertNever } from "@murakkab/kit";
-import type { JobPlan } from "@murakkab/model";
+import type { JobPlan, PlannedStep } from "@murakkab/model";
 import type { JournaledEvent, PassedValue } from "@murakkab/protocol";
 import { onFailed, onFinished, onStarted } from "./job-machine/attempts.ts";
 import { MachineState } from "./job-machine/machine-state.ts";
 import type { JobEffect, JobInput } from "./job-machine/machine-types.ts";
+import { replan, replanProblem } from "./job-machine/replan.ts";
 import { replay, resume } from "./job-machine/resume.ts";
+import { isDeferred, type SettledStage } from "./job-machine/stages.ts";
 import type { StepRun } from "./job-machine/step-run.ts";
-import { begin, finish } from "./job-machine/walk.ts";
+import { begin, finish, proceed, startable } from "./job-machine/walk.ts";
 
 export type {
   AttemptId,
   AttemptPlace,
+  Boundary,
   JobEffect,
   JobInput,
 } from "./job-machine/machine-types.ts";
+export type { SettledStage } from "./job-machine/stages.ts";
 export type { StepRun } from "./job-machine/step-run.ts";
 
 export class JobMachine {
   private readonly state: MachineState;
 
-  constructor(plan: JobPlan, inputs: Readonly<Record<string, PassedValue>>) {
-    this.state = new MachineState(plan, inputs);
+  /**
+   * `asksFirst`: before steps start the machine gives a `boundary` effect and waits for `proceed`.
+   * Default false: they start at once.
+   */
+  constructor(
+    plan: JobPlan,
+    inputs: Readonly<Record<string, PassedValue>>,
+    options: { readonly asksFirst: boolean } = { asksFirst: false },
+  ) {
+    this.state = new MachineState(plan, inputs, options);
   }
 
   get plan(): JobPlan {
@@ -57,6 +72,42 @@ export class JobMachine {
     return this.state.rerunCount;
   }
 
+  /** Drafts that were looked at, in order. */
+  get stages(): readonly SettledStage[] {
+    return [...this.state.settled.values()];
+  }
+
+  /** Why steps were chosen again, in order. */
+  get replans(): readonly string[] {
+    return this.state.replans;
+  }
+
+  /** Canonical text of the configuration that runs; null where the plan does not say. */
+  get configuration(): string | null {
+    return this.state.configuration;
+  }
+
+  /** Steps that could start now. */
+  get startable(): readonly StepRun[] {
+    return startable(this.state);
+  }
+
+  /** Steps that wait for their inputs only, not for a draft. */
+  get wanted(): readonly PlannedStep[] {
+    const waiting = [...this.state.steps.values()].filter((run) => run.state === "waiting");
+    return waiting.filter((run) => !isDeferred(this.state, run)).map((run) => run.planned);
+  }
+
+  /** Items of a step that could start. Errors: `INVALID_ARGUMENT` when its list is none. */
+  countItems(planned: PlannedStep): number {
+    return this.state.countItems(planned);
+  }
+
+  /** Why this plan can't replace the present one, one clause; null when it can. */
+  replanProblem(plan: JobPlan): string | null {
+    return replanProblem(this.state, plan);
+  }
+
   step(input: JobInput): readonly JobEffect[] {
     const { state } = this;
     switch (input.kind) {
@@ -70,6 +121,10 @@ export class JobMachine {
         return onFinished(state, input);
       case "attempt-failed":
         return onFailed(state, input);
+      case "proceed":
+        return proceed(state, input.hold, input.nowMs);
+      case "replan":
+        return replan(state, input);
       case "end":
         return finish(state, input.state, null, input.error);
       default:

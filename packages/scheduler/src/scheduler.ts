@@ -32,7 +32,7 @@ import {
   type Random,
   TerminalError,
 } from "@murakkab/kit";
-import { artifactHash, type NodeRegistration } from "@murakkab/model";
+import { type AttemptObservation, artifactHash, type NodeRegistration } from "@murakkab/model";
 import {
   contentHeaders,
   decode,
@@ -75,6 +75,8 @@ export interface SchedulerComponents {
   readonly uplink: ArtifactUplink;
   readonly tickets: TicketIssuer;
   readonly addressProbe: AddressProbe;
+  /** Told of each attempt that really ran and finished. Must not throw. Default: nobody learns. */
+  readonly observe?: (observation: AttemptObservation) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

@@ -63,13 +63,35 @@ const anyPlan = fc
     };
   });
 
+/** A draft over the first steps, and the later ones deferred until it was not sure. */
+const anyStagedPlan = fc
+  .tuple(anyPlan, fc.nat(5), fc.boolean())
+  .map(([plan, at, isSure]): JobPlan => {
+    const draft = plan.steps[at % plan.steps.length]!;
+    const deferred = plan.steps
+      .slice((at % plan.steps.length) + 1)
+      .filter((_, index) => index % 2 === 0)
+      .map((step) => step.step);
+    const steps = plan.steps.map((step) =>
+      step === draft ? { ...step, outputs: { ...step.outputs, sure: "confidence" } } : step,
+    );
+    const stage = {
+      ...{ draft: draft.step, output: "out", deferred, atLeast: isSure ? 0.3 : 0.8 },
+      ...{ confidencePort: "sure", confidenceField: "confidence" },
+    };
+    return { ...plan, steps, stages: [stage] };
+  });
+
 /** The same inputs give the same value: a list of three, or what a fan-out's attempt gives. */
 function work({ planned, inputs, batchItems }: Dispatch): Record<string, PassedValue> {
   const seen = JSON.stringify(inputs);
   let hash = 7;
   for (const char of seen) hash = (hash * 31 + char.charCodeAt(0)) % 65_521;
   const value = `${planned.step}:${hash}`;
-  if (planned.fanOut === undefined) return { out: inline(["a", "b", "c"].map((it) => value + it)) };
+  if (planned.fanOut === undefined) {
+    const sure = inline({ confidence: 0.5 });
+    return { out: inline(["a", "b", "c"].map((it) => value + it)), sure };
+  }
   if (batchItems === undefined) return { out: inline(value) };
   return { out: inline(Array.from({ length: batchItems }, (_, index) => `${value}.${index}`)) };
 }
@@ -79,6 +101,7 @@ class Player {
   readonly events: JournaledEvent[];
   readonly inFlight: Dispatch[] = [];
   readonly dispatched: string[] = [];
+  readonly aborted: Dispatch[] = [];
   output: PassedValue | null = null;
   finishCount = 0;
 
@@ -102,6 +125,12 @@ class Player {
       } else if (effect.kind === "dispatch") {
         this.inFlight.push(effect);
         this.dispatched.push(keyOf(effect));
+      } else if (effect.kind === "abort-attempts" && effect.ids !== undefined) {
+        const keys = new Set(effect.ids.map((id) => JSON.stringify(id)));
+        const aborted = this.inFlight.filter((it) => keys.has(JSON.stringify(it.id)));
+        for (const it of aborted) this.aborted.push(it);
+      } else if (effect.kind === "boundary") {
+        this.feed({ kind: "proceed", hold: new Set(), nowMs: 0 });
       } else if (effect.kind === "finish") {
         this.finishCount += 1;
         this.output = effect.output;
@@ -174,6 +203,46 @@ describe("resuming a job", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  test("J6, J7: cut anywhere around a draft, it ends with the same output and runs nothing needless", () => {
+    let sureCount = 0;
+    fc.assert(
+      fc.property(
+        anyStagedPlan,
+        fc.infiniteStream(fc.nat(10_000)),
+        fc.nat(1_000),
+        (plan, choices, cut) => {
+          const whole = new Player(plan);
+          whole.feed({ kind: "begin", nowMs: 0 });
+          whole.play(choices, 0);
+          expect(whole.finishCount).toBe(1);
+          const past = whole.events.slice(0, cut % (whole.events.length + 1));
+          const resumed = new Player(plan, past);
+          resumed.feed({ kind: "resume", nowMs: 0 });
+          resumed.play(choices, 0);
+          expect(resumed.finishCount).toBe(1);
+          expect(resumed.output).toEqual(whole.output);
+          for (const player of [whole, resumed]) {
+            const names = player.events.map(({ event }) => event);
+            const at = names.findIndex(({ event }) => event === "stage-settled");
+            const settled = names[at]?.data;
+            const { deferred = [] } = plan.stages?.[0] ?? {};
+            const startedAt = names.findIndex(
+              ({ event, data }) =>
+                event === "step-started" && deferred.includes(String(data["step"])),
+            );
+            if (startedAt >= 0) expect(startedAt).toBeGreaterThan(at);
+            if (settled?.["isSure"] !== true) continue;
+            sureCount += 1;
+            expect(startedAt).toBe(-1);
+            expect(names.slice(at).some(({ event }) => event === "step-started")).toBe(false);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(sureCount).toBeGreaterThan(20);
   });
 });
 

@@ -88,7 +88,8 @@ function stepChange({ event, data, sinceMs }: JobEvent): Change | null {
     case "attempt-finished":
       return (step) => ({
         ...step,
-        done: Math.min(step.done + 1, step.total ?? step.done + 1),
+        // Of a batch there are several at once.
+        done: count(data["done"]) ?? Math.min(step.done + 1, step.total ?? step.done + 1),
         nodes: union(step.nodes, nodes),
       });
     case "attempt-failed":

@@ -116,6 +116,15 @@ function eventText(
       const total = step?.isFannedOut === true ? ` ${data["done"]}/${data["total"]}` : "";
       return `${name}${total} done${nodes}`;
     }
+    case "attempt-stopped":
+      return isDetailed ? `${name}${item} stopped: it is not needed any more` : null;
+    case "stage-settled": {
+      const sure = data["isSure"] === true ? "sure enough" : "not sure enough";
+      const confidence = typeof data["confidence"] === "number" ? data["confidence"] : "unknown";
+      return `${textOf(data["draft"], "?")} was ${sure} (${confidence} of ${Number(data["atLeast"])})`;
+    }
+    case "replanned":
+      return `steps chosen again: ${textOf(data["reason"], "?")}`;
     case "accepted":
     case "planned":
       return isDetailed ? `job ${event}` : null; // Who submitted has seen both.

@@ -13,7 +13,14 @@ import {
 } from "@murakkab/protocol";
 import { artifactsIn, lengthOf } from "../passed-value.ts";
 import type { MachineState } from "./machine-state.ts";
-import { type AttemptId, emit, type JobEffect, type JobInput } from "./machine-types.ts";
+import {
+  type AttemptId,
+  attemptKey,
+  emit,
+  type JobEffect,
+  type JobInput,
+  NOT_NEEDED,
+} from "./machine-types.ts";
 import {
   batchOf,
   book,
@@ -23,7 +30,7 @@ import {
   type UnitRun,
   unitAt,
 } from "./step-run.ts";
-import { completeStep, dispatch, finish, rerun, startReady } from "./walk.ts";
+import { completeStep, dispatch, finish, goOn, rerun } from "./walk.ts";
 
 type Finished = Extract<JobInput, { kind: "attempt-finished" }>;
 type Failed = Extract<JobInput, { kind: "attempt-failed" }>;
@@ -50,6 +57,7 @@ export function onStarted(
 
 export function onFinished(state: MachineState, input: Finished): readonly JobEffect[] {
   const { id, place, measure, outputs, cost } = input;
+  if (state.ending !== null) return onStopped(state, input, null);
   const found = current(state, id);
   if (found === null) {
     bookFor(state, input); // J4
@@ -85,8 +93,25 @@ export function onFinished(state: MachineState, input: Finished): readonly JobEf
     ),
   ];
   if (run.doneCount === run.total) effects.push(...completeStep(run));
-  effects.push(...startReady(state, input.nowMs));
+  state.held = new Set();
+  effects.push(...goOn(state, input.nowMs));
   return effects;
+}
+
+/** An attempt that nobody needs any more: what it cost is booked, and the last one ends the job. */
+function onStopped(
+  state: MachineState,
+  input: Finished | Failed,
+  error: WireError | null,
+): readonly JobEffect[] {
+  const { id, place, measure, cost } = input;
+  bookFor(state, input);
+  const { ending } = state;
+  if (ending?.awaited.delete(attemptKey(id)) !== true) return [];
+  const reason = error ?? NOT_NEEDED;
+  const stopped = emit("attempt-stopped", { ...id, ...place, reason }, { measure, cost });
+  if (ending.awaited.size > 0) return [stopped];
+  return [stopped, ...finish(state, "succeeded", ending.output, null)];
 }
 
 /** The items of a batch get its results by their order: another length would mix them up. */
@@ -117,24 +142,42 @@ function bookFor(state: MachineState, input: Finished | Failed): void {
 
 export function onFailed(state: MachineState, input: Failed): readonly JobEffect[] {
   const { id, place, error, measure, cost } = input;
+  if (state.ending !== null) return onStopped(state, input, error);
   bookFor(state, input);
   const found = current(state, id);
   if (found === null) return []; // J4
-  const { run, unit } = found;
+  const { unit } = found;
   const artifact = lostArtifact(error);
   countFailure(unit, place, error);
   const mayRetry = unit.failureCount < ATTEMPTS_MAX && unit.transientCount < TRANSIENT_FAILURES_MAX;
   const willRetry = error.retryable && mayRetry && state.rerunCount < RERUNS_MAX;
   const failed = emit("attempt-failed", { ...id, ...place, error, willRetry }, { measure, cost });
   if (!willRetry) return [failed, ...finish(state, "failed", null, { ...error, step: id.step })];
+  return [failed, ...retry(state, found, artifact), ...askAgain(state, input.nowMs)];
+}
+
+function retry(
+  state: MachineState,
+  { run, unit }: { readonly run: StepRun; readonly unit: UnitRun },
+  artifact: string | null,
+): readonly JobEffect[] {
   unit.state = "pending";
   const repeat = unit.failureCount + unit.transientCount;
-  if (artifact === null) return [failed, dispatch(state, run, unit, repeat)];
-  const effects: JobEffect[] = [failed, { kind: "forget-artifact", artifact }];
+  if (artifact === null) return [dispatch(state, run, unit, repeat)];
+  const forget: JobEffect = { kind: "forget-artifact", artifact };
   const producers = rerunProducers(state, artifact);
-  if (producers.length === 0) return [...effects, dispatch(state, run, unit, repeat)];
+  if (producers.length === 0) return [forget, dispatch(state, run, unit, repeat)];
   unit.state = "blocked";
-  return [...effects, ...producers];
+  return [forget, ...producers];
+}
+
+/** A failure costs time and money: whoever asked to be asked may choose otherwise. */
+function askAgain(state: MachineState, nowMs: number): readonly JobEffect[] {
+  if (!state.asksFirst) return [];
+  state.held = new Set();
+  const effects = goOn(state, nowMs, "retry");
+  const isAsked = effects.some((effect) => effect.kind === "boundary");
+  return isAsked ? effects : [...effects, { kind: "boundary", at: "retry" }];
 }
 
 /** Every unit whose result holds the artifact runs again. */

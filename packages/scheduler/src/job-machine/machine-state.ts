@@ -9,7 +9,15 @@ import type { JobPlan, PlannedStep } from "@murakkab/model";
 import type { PassedValue } from "@murakkab/protocol";
 import { countOf, itemOf, sliceOf } from "../passed-value.ts";
 import type { JobFailure } from "./machine-types.ts";
+import type { SettledStage } from "./stages.ts";
 import { batchOf, newStepRun, type StepRun, type UnitRun } from "./step-run.ts";
+
+/** A draft was sure enough: what still runs is stopped, and its bill waited for. */
+export interface Ending {
+  readonly output: PassedValue;
+  /** Attempts, as `attemptKey` names them. */
+  readonly awaited: Set<string>;
+}
 
 export class MachineState {
   plan: JobPlan;
@@ -20,13 +28,35 @@ export class MachineState {
   rerunCount = 0;
   /** From replayed events: the failure whose terminal event is missing. */
   fatal: JobFailure | null = null;
+  /** By draft. */
+  readonly settled = new Map<string, SettledStage>();
+  ending: Ending | null = null;
+  /** Whether `boundary` effects are given before steps start. */
+  readonly asksFirst: boolean;
+  /** Steps that may not start before something changes. */
+  held: ReadonlySet<string> = new Set();
+  /** Reasons of the replans so far. */
+  readonly replans: string[] = [];
+  /** Canonical text of what is chosen now. */
+  configuration: string | null;
   private readonly inputs: Readonly<Record<string, PassedValue>>;
   private readonly hashes = new WeakMap<object, string>();
 
-  constructor(plan: JobPlan, inputs: Readonly<Record<string, PassedValue>>) {
+  constructor(
+    plan: JobPlan,
+    inputs: Readonly<Record<string, PassedValue>>,
+    options: { readonly asksFirst: boolean },
+  ) {
     this.plan = plan;
+    this.asksFirst = options.asksFirst;
+    this.configuration = plan.explanation?.configuration ?? null;
     this.inputs = inputs;
     this.steps = new Map(plan.steps.map((planned) => [planned.step, newStepRun(planned)]));
+  }
+
+  /** Nothing new is begun. */
+  get isOver(): boolean {
+    return this.isFinished || this.ending !== null;
   }
 
   /** J1. */

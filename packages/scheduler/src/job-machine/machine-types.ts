@@ -1,6 +1,6 @@
 /** What goes into a job machine and what comes out of it. */
 import type { WireError } from "@murakkab/kit";
-import type { PlannedStep, TerminalState } from "@murakkab/model";
+import type { JobPlan, PlannedStep, TerminalState } from "@murakkab/model";
 import type { AttemptMeasure, EventDetail, JobEventName, PassedValue } from "@murakkab/protocol";
 
 export interface AttemptId {
@@ -19,6 +19,9 @@ export interface StepCost {
   readonly costUsd: number;
   readonly energyWh: number;
 }
+
+/** `begin`: nothing ran yet. `step`: a step or a draft is done. `retry`: an attempt failed. */
+export type Boundary = "begin" | "step" | "retry";
 
 export type JobFailure = WireError & { readonly step?: string };
 
@@ -50,7 +53,11 @@ export type JobInput =
     }
   /** After `replay`: what the events do not show as done. */
   | { readonly kind: "resume"; readonly nowMs: number }
-  | { readonly kind: "end"; readonly state: "cancelled" | "failed"; readonly error: WireError };
+  /** The answer to `boundary`: what can start does, but for the steps in `hold`. */
+  | { readonly kind: "proceed"; readonly hold: ReadonlySet<string>; readonly nowMs: number }
+  /** Other choices for steps that have not started; `proceed` follows. */
+  | { readonly kind: "replan"; readonly plan: JobPlan; readonly reason: string }
+  | { readonly kind: "end"; readonly state: "cancelled" | "failed"; readonly error: JobFailure };
 
 export type JobEffect =
   | {
@@ -75,7 +82,14 @@ export type JobEffect =
     }
   /** Nobody holds the artifact any more, as far as was known. */
   | { readonly kind: "forget-artifact"; readonly artifact: string }
-  | { readonly kind: "abort-attempts"; readonly error: WireError }
+  /** `ids`: only these, and what they cost is waited for. Absent: all. */
+  | {
+      readonly kind: "abort-attempts";
+      readonly error: WireError;
+      readonly ids?: readonly AttemptId[];
+    }
+  /** Steps could start, and whoever asked for it is to look first: `proceed` goes on. */
+  | { readonly kind: "boundary"; readonly at: Boundary }
   | {
       readonly kind: "finish";
       readonly state: TerminalState;
@@ -89,4 +103,15 @@ export function emit(
   detail?: EventDetail,
 ): JobEffect {
   return { kind: "emit", event, data, ...(detail === undefined ? {} : { detail }) };
+}
+
+/** What attempts are told whose step is not needed any more. */
+export const NOT_NEEDED: WireError = {
+  code: "NOT_NEEDED",
+  message: "the draft was sure enough: this step is not needed any more",
+  retryable: false,
+};
+
+export function attemptKey({ step, item, attempt }: AttemptId): string {
+  return `${step}:${item}:${attempt}`;
 }

@@ -8,8 +8,10 @@ import { isTerminalState, type TerminalState } from "@murakkab/model";
 import type { JournaledEvent } from "@murakkab/protocol";
 import type { MachineState } from "./machine-state.ts";
 import type { AttemptId, AttemptPlace, JobEffect } from "./machine-types.ts";
+import { replayReplan } from "./replan.ts";
+import { type SettledStage, sureOutput } from "./stages.ts";
 import { book, countFailure, markDone, openUnits, type UnitRun, unitAt } from "./step-run.ts";
-import { begin, completeStep, dispatch, finish, reset, send, startReady, verify } from "./walk.ts";
+import { begin, completeStep, dispatch, finish, goOn, reset, send, verify } from "./walk.ts";
 
 /** Brings a fresh machine to where these events left the job. Effects are not repeated (J6). */
 export function replay(state: MachineState, journaled: readonly JournaledEvent[]): void {
@@ -20,6 +22,15 @@ function replayOne(state: MachineState, journaled: JournaledEvent): void {
   const { event, data, sinceMs } = journaled.event;
   if (event === "started") state.isBegun = true;
   if (isTerminalState(event as TerminalState)) state.isFinished = true;
+  if (event === "stage-settled") {
+    const settled = data as unknown as SettledStage;
+    state.settled.set(settled.draft, settled);
+    return;
+  }
+  if (event === "replanned") {
+    replayReplan(state, data);
+    return;
+  }
   const id = data as unknown as AttemptId;
   const run = state.steps.get(id.step);
   if (run === undefined) return;
@@ -47,6 +58,7 @@ function replayAttempt(
   }
   const measure = detail?.measure ?? null;
   book(run, { measure, cost: detail?.cost ?? { costUsd: 0, energyWh: 0 } });
+  if (event === "attempt-stopped") return;
   if (event === "attempt-finished" && measure !== null) {
     unit.inputsHash = String(data["inputsHash"]);
     markDone(run, unit, { place, outputs: detail?.outputs ?? {}, measure, nowMs: sinceMs });
@@ -72,6 +84,9 @@ function replayFailure(
 
 /** J6. */
 export function resume(state: MachineState, nowMs: number): readonly JobEffect[] {
+  const sure = sureOutput(state);
+  // What was not needed any more may still run: its bill is not waited for twice.
+  if (sure !== null) return finish(state, "succeeded", sure, null);
   if (state.fatal !== null) return finish(state, "failed", null, state.fatal);
   if (!state.isBegun) return begin(state, nowMs);
   const effects: JobEffect[] = [];
@@ -103,5 +118,5 @@ export function resume(state: MachineState, nowMs: number): readonly JobEffect[]
       effects.push(...verify(state, run, nowMs));
     }
   }
-  return [...asked, ...effects, ...startReady(state, nowMs)];
+  return [...asked, ...effects, ...goOn(state, nowMs)];
 }

@@ -9,23 +9,45 @@ import type { TerminalState } from "@murakkab/model";
 import { FAN_OUT_ITEMS_MAX, type PassedValue } from "@murakkab/protocol";
 import { gather } from "../passed-value.ts";
 import type { MachineState } from "./machine-state.ts";
-import { type AttemptPlace, emit, type JobEffect, type JobFailure } from "./machine-types.ts";
+import {
+  type AttemptId,
+  type AttemptPlace,
+  attemptKey,
+  type Boundary,
+  emit,
+  type JobEffect,
+  type JobFailure,
+  NOT_NEEDED,
+} from "./machine-types.ts";
+import { isDeferred, settleStages, sureOutput } from "./stages.ts";
 import { batchOf, openUnits, type StepRun, type UnitRun, unitAt } from "./step-run.ts";
 
 export function begin(state: MachineState, nowMs: number): readonly JobEffect[] {
   state.isBegun = true;
-  return [emit("started", {}), ...startReady(state, nowMs)];
+  return [emit("started", {}), ...goOn(state, nowMs, "begin")];
 }
 
-export function startReady(state: MachineState, nowMs: number): readonly JobEffect[] {
+/** Everything that can be done now, until someone is to be asked or the job ends. */
+export function goOn(
+  state: MachineState,
+  nowMs: number,
+  at: Boundary = "step",
+): readonly JobEffect[] {
   const effects: JobEffect[] = [];
   let hasProgress = true;
+  let isAsking = false;
   // A step over an empty list is done at once and may make its successors ready.
-  while (hasProgress && !state.isFinished) {
-    hasProgress = false;
+  while (hasProgress && !state.isOver) {
+    const settled = settleStages(state);
+    effects.push(...settled, ...endEarly(state));
+    hasProgress = settled.length > 0;
+    isAsking = false;
     for (const run of state.steps.values()) {
-      if (!state.hasInputs(run.planned)) continue;
+      if (state.isOver || !state.hasInputs(run.planned)) continue;
       if (run.state === "waiting") {
+        if (isHeldBack(state, run)) continue;
+        isAsking ||= state.asksFirst;
+        if (isAsking) continue;
         effects.push(...startStep(state, run, nowMs));
         hasProgress = true;
       } else if (state.rerunCount > 0) {
@@ -35,10 +57,55 @@ export function startReady(state: MachineState, nowMs: number): readonly JobEffe
       }
     }
   }
-  if (!state.isFinished && [...state.steps.values()].every((run) => run.state === "done")) {
+  if (isAsking && !state.isOver) return [...effects, { kind: "boundary", at }];
+  if (!state.isOver && [...state.steps.values()].every((run) => run.state === "done")) {
     effects.push(...finish(state, "succeeded", state.sourceValue(state.plan.output), null));
   }
   return effects;
+}
+
+function isHeldBack(state: MachineState, run: StepRun): boolean {
+  return state.held.has(run.planned.step) || isDeferred(state, run);
+}
+
+/** Steps that a `boundary` is about. */
+export function startable(state: MachineState): readonly StepRun[] {
+  if (state.isOver) return [];
+  return [...state.steps.values()].filter(
+    (run) => run.state === "waiting" && state.hasInputs(run.planned) && !isDeferred(state, run),
+  );
+}
+
+/** What can start does; of what that makes ready, the asker is told again. */
+export function proceed(
+  state: MachineState,
+  hold: ReadonlySet<string>,
+  nowMs: number,
+): readonly JobEffect[] {
+  if (state.isOver) return [];
+  state.held = hold;
+  const effects: JobEffect[] = [];
+  for (const run of startable(state)) {
+    if (hold.has(run.planned.step) || state.isOver) continue;
+    effects.push(...startStep(state, run, nowMs));
+  }
+  return [...effects, ...goOn(state, nowMs)];
+}
+
+/** J7. A draft was sure: its output is the job's, once what still runs has told what it cost. */
+function endEarly(state: MachineState): readonly JobEffect[] {
+  const output = sureOutput(state);
+  if (output === null || state.isOver) return [];
+  const ids: AttemptId[] = [];
+  for (const { planned, units } of state.steps.values()) {
+    for (const { state: unitState, first: item, attempt } of units) {
+      const isOut = unitState === "running" || unitState === "pending";
+      if (isOut) ids.push({ step: planned.step, item, attempt });
+    }
+  }
+  if (ids.length === 0) return finish(state, "succeeded", output, null);
+  state.ending = { output, awaited: new Set(ids.map(attemptKey)) };
+  return [{ kind: "abort-attempts", error: NOT_NEEDED, ids }];
 }
 
 function startStep(state: MachineState, run: StepRun, nowMs: number): readonly JobEffect[] {
