@@ -5,7 +5,7 @@
  *         many times, the interval is made from them, and the rate over all questions must lie in it.
  */
 import type { Cluster } from "@murakkab/cli/cluster";
-import { countQuality } from "@murakkab/core";
+import { qualityEstimate } from "@murakkab/core";
 import type { Random } from "@murakkab/kit";
 import type { JobConstraints } from "@murakkab/model";
 import { type QuestionEntry, scoreAnswer } from "@murakkab/testkit/make-video";
@@ -42,7 +42,7 @@ export async function measureIntervals(
     for (let draw = 0; draw < DRAWS; draw += 1) {
       const sample = drawSome(right, LABELLED_COUNT, work.random);
       const scoreSum = sample.filter((it) => it).length;
-      const { low, high } = countQuality({ scoreSum, count: sample.length });
+      const { low, high } = qualityEstimate({ labelled: { scoreSum, count: sample.length } });
       widths.push(high - low);
       if (low <= rate && rate <= high) coveredCount += 1;
     }

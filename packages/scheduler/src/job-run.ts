@@ -9,6 +9,7 @@
  *   R2. Artifacts of the job stay pinned until the terminal state.
  */
 import type { Rates } from "@murakkab/core";
+import type { ActiveJob } from "@murakkab/core";
 import {
   assertNever,
   type Cancel,
@@ -31,6 +32,7 @@ import { type JobEffect, type JobInput, JobMachine } from "./job-machine.ts";
 import { ArtifactHolds, type HoldsComponents } from "./job-run/artifact-holds.ts";
 import { AttemptSender, type SenderComponents } from "./job-run/attempt-sender.ts";
 import { type EntrySink, JobLog } from "./job-run/job-log.ts";
+import { forecastOf } from "./job-run/forecast.ts";
 import { FencedError } from "./journal/partition-journal.ts";
 import { makeReceipt } from "./receipt.ts";
 
@@ -135,6 +137,17 @@ export class JobRun {
     const isReplanned = this.machine.replans.length > 0;
     const plan = isReplanned ? this.machine.plan : this.currentStatus.plan;
     return { ...this.currentStatus, plan, stepStates };
+  }
+
+  /** What is still to come by its plan; null where nothing was predicted or it has ended. */
+  get forecast(): ActiveJob | null {
+    const { plan } = this.machine;
+    const { predicted } = plan;
+    if (predicted === undefined || this.machine.finished) return null;
+    return forecastOf([...this.machine.steps.values()], predicted, {
+      latencyMsMax: this.settings.record.submission.slo.latencyMsMax,
+      elapsedMs: this.nowMs,
+    });
   }
 
   /** The job as the journal has it, for whoever carries it forward. */

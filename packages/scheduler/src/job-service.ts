@@ -13,7 +13,7 @@
  *   V5. The same job id or idempotency key gives the same job.
  */
 import type { Log } from "@murakkab/bus";
-import type { Rates } from "@murakkab/core";
+import type { ActiveJob, Rates } from "@murakkab/core";
 import {
   type Cancel,
   canonicalJson,
@@ -45,9 +45,11 @@ import type { IndexedJob, JobIndex } from "./journal/job-index.ts";
 import { carried, type OwnedPartition, restoreEvents } from "./journal/owned-partition.ts";
 import { FencedError } from "./journal/partition-journal.ts";
 import type { Ownership } from "./ownership.ts";
+import type { JobPlanner } from "./planning/job-planner.ts";
 
 export interface JobServiceComponents extends JobRunComponents {
   readonly intake: Intake;
+  readonly planner: JobPlanner;
   readonly admission: Admission;
   readonly index: JobIndex;
   readonly journal: Log;
@@ -115,6 +117,11 @@ export class JobService {
 
   get activeCount(): number {
     return this.runs.size;
+  }
+
+  /** What is predicted of jobs that have not ended; those without a prediction are not seen. */
+  activeJobs(): readonly ActiveJob[] {
+    return [...this.runs.values()].flatMap((run) => run.forecast ?? []);
   }
 
   // ---- partitions ----------------------------------------------------------------------------
@@ -416,6 +423,10 @@ export class JobService {
   private async onTerminal(owned: OwnedPartition, run: JobRun): Promise<void> {
     const { jobId, status, range, past } = run;
     const { durable } = past.record.submission;
+    const { receipt } = status;
+    if (receipt?.state === "succeeded") {
+      this.parts.planner.observe(receipt.latencyMs, receipt.predicted?.latencyMs);
+    }
     this.keepFinished(status);
     owned.runs.delete(jobId);
     if (this.runs.get(jobId) === run) this.runs.delete(jobId);

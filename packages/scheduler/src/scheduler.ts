@@ -65,6 +65,7 @@ import { JobService } from "./job-service.ts";
 import { JobIndex } from "./journal/job-index.ts";
 import { Leadership } from "./leadership.ts";
 import { Ownership } from "./ownership.ts";
+import { JobPlanner, NO_PROFILES, type ProfileSource } from "./planning/job-planner.ts";
 import type { AddressProbe, ArtifactUplink, TicketIssuer } from "./ports.ts";
 
 export interface SchedulerComponents {
@@ -74,6 +75,8 @@ export interface SchedulerComponents {
   readonly actors: ActorSystemPort;
   readonly uplink: ArtifactUplink;
   readonly tickets: TicketIssuer;
+  /** What is known of executors and quality. Default: nothing. */
+  readonly profiles?: ProfileSource;
   readonly addressProbe: AddressProbe;
   /** Told of each attempt that really ran and finished. Must not throw. Default: nobody learns. */
   readonly observe?: (observation: AttemptObservation) => void;
@@ -205,13 +208,21 @@ export class Scheduler {
     const index = await JobIndex.open(state, storeParts, { retentionMs });
     const resolver = new InputResolver({ fleet: this.fleet, messaging });
     const copier = new InputCopier({ fleet: this.fleet, messaging, log });
-    const intake = new Intake({ fleet: this.fleet, resolver, copier, clock }, { library });
+    const planner = new JobPlanner(
+      {
+        fleet: this.fleet,
+        profiles: this.parts.profiles ?? NO_PROFILES,
+        activeJobs: () => this.live?.jobs.activeJobs() ?? [],
+      },
+      { library, rates: this.settings.rates },
+    );
+    const intake = new Intake({ fleet: this.fleet, resolver, copier, clock, planner }, { library });
     const admission = new Admission(clock, { activeMax: this.settings.activeJobsMax });
     const executors = new Map(library.executors.map((entry) => [entry.id, entry]));
     const jobs = new JobService(
       {
         ...this.parts,
-        ...{ journal, index, intake, admission },
+        ...{ journal, index, intake, admission, planner },
         fleet: this.fleet,
         dispatcher: this.dispatcher,
         executor: (executor) => executors.get(executor),

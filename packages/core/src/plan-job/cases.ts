@@ -20,6 +20,7 @@ import { type Candidate, candidatesOf } from "./candidates.ts";
 import { type EstimateParts, type StepOption, stepCost, toPoint } from "./estimate.ts";
 import type { Knowledge, VisitedConfiguration } from "./knowledge.ts";
 import type { PlanPath } from "./paths.ts";
+import { baseLoss, lossScale, optionLoss } from "./quality-bound.ts";
 import { attemptShape, outputSizes, sourceName, type ValueSizes } from "./sizes.ts";
 
 /** Nodes of one kind: profiles are kept by it. */
@@ -84,6 +85,9 @@ export function buildCases(paths: readonly SkeletonPath[], context: CaseContext)
   return { cases, unknown };
 }
 
+/** -ln of what an option of a step keeps of the path's quality, on the safe side. */
+type LossOf = (label: string, optionKey: string) => number;
+
 interface Partial {
   readonly sizes: ValueSizes;
   readonly options: readonly (readonly StepOption[])[];
@@ -108,32 +112,39 @@ class CaseBuilder {
         it.pathKey === path.pathKey &&
         fixed.every(({ label, key }) => it.options.get(label) === key),
     );
-    const kept = fixed.reduce(
-      (product, { capability, key }) =>
-        product * (knowledge.quality?.retention(capability, key).low ?? 1),
-      1,
-    );
     // A path whose quality nobody knows can be promised by nobody: only the workflow as it was
     // given is taken on trust.
     const isWhole = path.path.leftOut.length === 0 && path.path.stages.length === 0;
     if (base === null && visited.length === 0 && !(isWhole && knowledge.quality === null)) return [];
+    const scale = base === null ? null : lossScale(base, knowledge.quality?.level ?? 0.9);
+    const lossOf = (label: string, key: string): number =>
+      scale === null || knowledge.quality === null
+        ? 0
+        : optionLoss(knowledge.quality.retention(label, key, questionClass), scale);
     let partials: Partial[] = [{ sizes: this.context.sizes, options: [] }];
     for (const planned of path.skeleton.steps) {
-      partials = partials.flatMap((partial) => this.extend(path, planned, partial));
+      partials = partials.flatMap((partial) => this.extend(path, planned, partial, lossOf));
       partials = mergeCases(partials);
     }
+    const fixedLoss = fixed.reduce((sum, it) => sum + lossOf(it.label, it.key), 0);
+    const composedLoss = base === null || scale === null ? 0 : baseLoss(base, scale) + fixedLoss;
     const composed =
       base === null && knowledge.quality !== null
         ? []
-        : partials.map((it) => this.composed(path, it, (base?.low ?? 1) * kept, visited));
+        : partials.map((it) => this.composed(path, it, composedLoss, visited));
     const direct = visited
       .filter((it) => !it.isDemoted)
       .flatMap((it) => partials.flatMap((partial) => this.direct(path, partial, it)));
     return [...composed, ...direct];
   }
 
-  private extend(path: SkeletonPath, planned: JobPlan["steps"][number], partial: Partial): Partial[] {
-    const options = this.optionsOf(path, planned, partial.sizes);
+  private extend(
+    path: SkeletonPath,
+    planned: JobPlan["steps"][number],
+    partial: Partial,
+    lossOf: LossOf,
+  ): Partial[] {
+    const options = this.optionsOf(path, planned, { sizes: partial.sizes, lossOf });
     if (options.length === 0) return [];
     const matters = mattersLater(path.skeleton, planned.step, this.context.capabilities);
     const groups = new Map<string, { sizes: Map<string, number>; options: StepOption[] }>();
@@ -158,15 +169,16 @@ class CaseBuilder {
   private optionsOf(
     path: SkeletonPath,
     planned: JobPlan["steps"][number],
-    sizes: ValueSizes,
+    { sizes, lossOf }: { readonly sizes: ValueSizes; readonly lossOf: LossOf },
   ): StepOption[] {
     const kinds = this.context.kinds;
+    const label = labelSteps(path.whole ?? path.skeleton).get(planned.step) ?? planned.step;
     return this.candidatesFor(path, planned).flatMap((candidate) =>
       kinds
         .filter((kind) => candidate.entry.programs.every((name) => kind.programs.has(name)))
         .flatMap((kind) => this.batches(planned, candidate, sizes).map((batch) => ({ kind, batch })))
         .flatMap(({ kind, batch }) => {
-          const option = this.makeOption({ planned, candidate, kind, batch, sizes });
+          const option = this.makeOption({ planned, candidate, kind, batch, sizes, label, lossOf });
           return option === null ? [] : [option];
         }),
     );
@@ -208,6 +220,8 @@ class CaseBuilder {
     readonly kind: NodeKind;
     readonly batch: number | null;
     readonly sizes: ValueSizes;
+    readonly label: string;
+    readonly lossOf: LossOf;
   }): StepOption | null {
     const { planned, candidate, kind, batch, sizes } = it;
     const { knowledge, rates, dispatchMs, kinds } = this.context;
@@ -222,10 +236,9 @@ class CaseBuilder {
     const parts: EstimateParts = { rates, speedFactor: kind.speedFactor, dispatchMs };
     const cost = stepCost(entry, profile, shape, parts);
     const key = optionKey({ executor: entry.id, knobs });
-    const kept = knowledge.quality?.retention(planned.capability, key).low ?? 1;
     const nodeKind = kinds.length > 1 ? kind.kind : null;
     const id = optionIdOf({ executor: entry.id, knobs, ...(batch === null ? {} : { batchItems: batch }), ...(nodeKind === null ? {} : { nodeKind }) });
-    const how = { attempts: shape.attempts, logLoss: -Math.log(Math.max(kept, 1e-9)), dispatchMs };
+    const how = { attempts: shape.attempts, logLoss: it.lossOf(it.label, key), dispatchMs };
     const point = toPoint(id, entry, cost, how);
     return { id, entry, knobs, nodeKind, batchItems: batch, profile, shape, point };
   }
@@ -233,12 +246,12 @@ class CaseBuilder {
   private composed(
     path: SkeletonPath,
     partial: Partial,
-    baseLow: number,
+    loss: number,
     visited: readonly VisitedConfiguration[],
   ): PlanCase {
     const labels = labelSteps(path.whole ?? path.skeleton);
     const names = path.skeleton.steps.map((it) => labels.get(it.step) ?? it.step);
-    const problem = this.problem(path, partial.options, baseLow);
+    const problem = this.problem(path, partial.options, loss);
     // S1: what was measured itself is judged by that.
     const isBanned = (ids: readonly string[]): boolean =>
       visited.some(({ options }) =>
@@ -257,14 +270,15 @@ class CaseBuilder {
         .map((it) => ({ ...it, point: { ...it.point, logLoss: 0 } }));
     });
     if (options.some((it) => it.length === 0)) return [];
-    const problem = this.problem(path, options, visited.quality.low);
+    const loss = -Math.log(Math.max(visited.quality.low, 1e-9));
+    const problem = this.problem(path, options, loss);
     return [{ path, options, problem, visited, isBanned: null }];
   }
 
   private problem(
     path: SkeletonPath,
     options: readonly (readonly StepOption[])[],
-    baseLow: number,
+    baseLogLoss: number,
   ): ChoiceProblem {
     const { cores, queueMs, limits, objective } = this.context;
     const { scenarios, probabilityOf } = this.scenariosOf(path);
@@ -274,7 +288,6 @@ class CaseBuilder {
       probability: probabilityOf(planned.step),
       options: (options[index] ?? []).map((it) => it.point),
     }));
-    const baseLogLoss = -Math.log(Math.max(baseLow, 1e-9));
     return { steps, scenarios, cores, queueMs, baseLogLoss, limits, objective };
   }
 

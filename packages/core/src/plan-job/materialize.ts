@@ -115,12 +115,12 @@ export function qualityOf(
   const base = knowledge.quality?.pathBase(planCase.path.pathKey, questionClass);
   if (base === null || base === undefined) return null;
   const low = Math.exp(-totals.logLoss);
-  const kept = base.low === 0 ? 1 : low / base.low;
-  if (kept >= 1 - 1e-9) return base;
+  // The path's own interval, moved down by what the options lose.
+  const kept = Math.min(1, low / Math.max(1e-9, Math.exp(-planCase.problem.baseLogLoss)));
   const provenance: Provenance = {
     kind: "modelled",
-    note: `quality of the path with its reference options (${base.mean.toFixed(2)}, ${base.provenance.note}) times what the chosen options keep of it`,
+    note: `never run as a whole: quality of the path with its best options (${base.mean.toFixed(2)}, ${base.provenance.note}) times what the chosen ones keep of it`,
   };
-  const mean = Math.min(base.mean, Math.max(low, base.mean * Math.sqrt(kept)));
-  return { mean, low, high: base.high, provenance };
+  const mean = Math.min(1, Math.max(low, base.mean * kept));
+  return { mean, low, high: Math.max(mean, base.high), provenance };
 }
