@@ -35,17 +35,19 @@ export async function submitTakingOffers(
   { acceptOffer, ...options }: OfferOptions,
 ): Promise<TakenSubmission> {
   let asked = body;
+  let takenText = "";
   for (let takenCount = 0; ; takenCount += 1) {
     try {
       const reply = await submitUntilAnswered(messaging, asked, options);
       if (takenCount === 0 || acceptOffer === undefined) return { reply, body: asked };
-      const note = `the offer on ${acceptOffer} was taken: ${String(asked.slo)}`;
+      const note = `the offer on ${acceptOffer} was taken: ${takenText}`;
       return { reply: { ...reply, notes: [note, ...reply.notes] }, body: asked };
     } catch (error) {
       const isOffered = error instanceof JobNotAcceptedError && acceptOffer !== undefined;
       const offer = isOffered ? error.offerOn(acceptOffer) : undefined;
       if (offer === undefined || takenCount >= OFFERS_TAKEN_MAX) throw error;
-      asked = { ...asked, slo: offer.sloText };
+      takenText = offer.sloText;
+      asked = { ...asked, slo: takenText };
     }
   }
 }
