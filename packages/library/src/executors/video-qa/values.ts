@@ -39,6 +39,9 @@ export const frameSchema = z.object({
 });
 export type Frame = z.infer<typeof frameSchema>;
 
+export const timeSpanSchema = z.object({ startSec: sec, endSec: sec });
+export type TimeSpan = z.infer<typeof timeSpanSchema>;
+
 export const transcriptSchema = z.object({
   words: z.array(z.object({ word: z.string(), startSec: sec, endSec: sec })),
   /** One for each stretch of speech between two pauses. */

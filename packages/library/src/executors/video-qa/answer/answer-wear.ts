@@ -38,7 +38,7 @@ export function colorsAt(person: SeenPerson, item: string): SeenColor[] {
   return CLOTHES.has(item) ? [top] : [];
 }
 
-function isColor(seen: SeenColor, color: string): boolean {
+export function isColor(seen: SeenColor, color: string): boolean {
   const shades = (seen.shade ?? "").split(" ").map(stemOf);
   return stemOf(seen.color) === basicColor(color) || shades.includes(color);
 }
