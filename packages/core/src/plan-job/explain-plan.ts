@@ -6,7 +6,7 @@
  * Does not:  judge: the verdicts are of the optimizer.
  */
 import type { FrontierPoint, JobPlan, Objective, RejectedOption, Slo } from "@murakkab/model";
-import { explainOptions } from "../optimize/explain-options.ts";
+import { explainOptions } from "../optimize/explain.ts";
 import { frontier } from "../optimize/frontier.ts";
 import type { ChoiceTotals, OptionVerdict, SolvedChoice } from "../optimize/problem.ts";
 import type { CaseContext, PlanCase } from "./cases.ts";

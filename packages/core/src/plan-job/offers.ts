@@ -3,7 +3,7 @@
  */
 import { type CounterOffer, formatSlo, type Slo, type SloAxis, SLO_AXES } from "@murakkab/model";
 import type { Relaxation } from "../optimize/problem.ts";
-import { relaxations } from "../optimize/relaxations.ts";
+import { relaxations } from "../optimize/relax.ts";
 import type { CaseContext, PlanCase } from "./cases.ts";
 import { materialize } from "./materialize.ts";
 import type { PlanDecision } from "./plan-job.ts";
