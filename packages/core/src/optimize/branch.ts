@@ -11,7 +11,7 @@
  *   N2. Ended at the bound on nodes, no choice that was not seen has a lower S than `openBound`.
  */
 import { type Bound, boundAt, isProvedUnfit } from "./bound.ts";
-import { compactKernel, type Kernel } from "./kernel.ts";
+import { compactKernel, gather, type Kernel } from "./kernel.ts";
 import { LocalSearch } from "./local-search.ts";
 import { dropUnfit } from "./reduce.ts";
 import { Relaxation } from "./relaxation.ts";
@@ -86,7 +86,7 @@ export class BranchAndBound {
       bound = {
         value: bound.value,
         constant: bound.constant,
-        reduced: pick(bound.reduced, picked),
+        reduced: gather(bound.reduced, picked, 1),
       };
       kernel = smaller;
       if (round >= ROUNDS_MAX) return { kernel, relaxation, bound };
@@ -138,7 +138,7 @@ export class BranchAndBound {
     const halves = this.halve(node).flatMap(({ kernel, picked }) => {
       const child = this.settle(kernel, node.relaxation.narrow(kernel, picked), depth + 1, {
         ...node.bound,
-        reduced: pick(node.bound.reduced, picked),
+        reduced: gather(node.bound.reduced, picked, 1),
       });
       return child === null ? [] : [child];
     });
@@ -152,7 +152,7 @@ export class BranchAndBound {
     const all = new Uint8Array(kernel.linear.length).fill(1);
     const sorted = compactKernel(kernel, all, { key: bound.reduced, order: narrowFirst(kernel) });
     const tree = new TreeSearch(sorted.kernel, {
-      reduced: pick(bound.reduced, sorted.picked),
+      reduced: gather(bound.reduced, sorted.picked, 1),
       constant: bound.constant,
       threshold: this.options.upper,
       onLeaf: (choice) => this.options.offer(sorted.kernel, choice),
@@ -213,12 +213,6 @@ function narrowFirst(kernel: Kernel): Int32Array {
   return Int32Array.from({ length: kernel.stepCount }, (_, step) => step).sort(
     (a, b) => size(a) - size(b) || a - b,
   );
-}
-
-function pick(values: Float64Array, picked: Int32Array): Float64Array {
-  const result = new Float64Array(picked.length);
-  for (let at = 0; at < picked.length; at += 1) result[at] = values[picked[at] as number] as number;
-  return result;
 }
 
 /** Where the options of `smaller`, a part of `kernel` in its order, are in `kernel`. */

@@ -24,8 +24,16 @@ import { InvalidArgumentError } from "@murakkab/kit";
 import type { Objective } from "@murakkab/model";
 import type { ChoiceProblem, ChoiceTotals, OptionPoint } from "./problem.ts";
 
-/** What a solve makes least: an objective, or the upper value that a bound is held by. */
-export type ChoiceGoal = Objective | "latency-upper" | "cost-upper" | "energy-upper";
+/** Weights of expected values, per unit of each: all > 0, so that the least sum is undominated. */
+export interface GoalMix {
+  readonly latencyMs: number;
+  readonly costUsd: number;
+  readonly energyWh: number;
+  readonly logLoss: number;
+}
+
+/** What a solve makes least: an objective, the upper value that a bound is held by, or a mix. */
+export type ChoiceGoal = Objective | "latency-upper" | "cost-upper" | "energy-upper" | GoalMix;
 
 /** Values nearer than this share of one another count as equal, in every comparison of choices. */
 export const TIE_RATIO = 1e-9;
@@ -207,7 +215,13 @@ export class Evaluator {
     const energy = this.sum(flat, columns.energyWh, probability);
     const latency = this.latencyExpected(flat);
     const ties = [cost, energy, latency];
-    switch (this.goal) {
+    const { goal } = this;
+    if (typeof goal === "object") {
+      const loss = goal.logLoss * this.logLoss(flat);
+      const mixed = goal.latencyMs * latency + goal.costUsd * cost + goal.energyWh * energy + loss;
+      return [mixed, ...ties];
+    }
+    switch (goal) {
       case "cost":
         return ties;
       case "energy":

@@ -13,7 +13,7 @@
  *   K2. S is never above the true value of the choice; equal where all paths are rows.
  *   K3. Options of a step stay in ascending order of their position until `sortBy`.
  */
-import type { ChoiceGoal, Evaluator } from "./evaluate.ts";
+import type { ChoiceGoal, Evaluator, GoalMix } from "./evaluate.ts";
 import { longestPaths } from "./paths.ts";
 
 /** More rows cost more per node than they prune: beyond, short paths rarely decide. */
@@ -65,30 +65,36 @@ export function scalarOf(levels: readonly number[], scale: Scale): number {
 }
 
 interface Level {
+  /** The part that adds up; null: nothing does. */
   readonly column: Float64Array | null;
-  /** Null: not weighted (upper values, loss). */
+  /** By step; null: not weighted (upper values, loss). */
   readonly weights: Float64Array | null;
   readonly constant: number;
+  /** How much of latency is in it. */
+  readonly latencyShare: number;
   readonly isUpper: boolean;
 }
 
-/** As `Evaluator.levels`, in the same order; latency has no column. */
+/** As `Evaluator.levels`, in the same order. */
 function levelsOf(evaluator: Evaluator): Level[] {
-  const { columns, probability, problem } = evaluator;
+  const { columns, probability, problem, goal } = evaluator;
   const additive = (column: Float64Array, weights: Float64Array | null = probability): Level => ({
     column,
     weights,
     constant: 0,
+    latencyShare: 0,
     isUpper: false,
   });
   const latency: Level = {
     column: null,
     weights: null,
     constant: problem.queueMs,
+    latencyShare: 1,
     isUpper: false,
   };
   const ties = [additive(columns.costUsd), additive(columns.energyWh), latency];
-  const own: Readonly<Record<ChoiceGoal, Level[]>> = {
+  if (typeof goal === "object") return [mixedLevel(evaluator, goal), ...ties];
+  const own: Readonly<Record<Exclude<ChoiceGoal, object>, Level[]>> = {
     cost: [],
     energy: [additive(columns.energyWh)],
     latency: [latency],
@@ -98,7 +104,26 @@ function levelsOf(evaluator: Evaluator): Level[] {
     "cost-upper": [additive(columns.costUsdUpper, null)],
     "energy-upper": [additive(columns.energyWhUpper, null)],
   };
-  return [...own[evaluator.goal], ...ties];
+  return [...own[goal], ...ties];
+}
+
+function mixedLevel(evaluator: Evaluator, goal: GoalMix): Level {
+  const { columns, probability, problem } = evaluator;
+  const column = new Float64Array(columns.costUsd.length);
+  eachOption(evaluator, (option, step) => {
+    const perRun =
+      goal.costUsd * (columns.costUsd[option] ?? 0) +
+      goal.energyWh * (columns.energyWh[option] ?? 0);
+    column[option] =
+      perRun * (probability[step] ?? 1) + goal.logLoss * (columns.logLoss[option] ?? 0);
+  });
+  return {
+    column,
+    weights: null,
+    constant: goal.latencyMs * problem.queueMs + goal.logLoss * problem.baseLogLoss,
+    latencyShare: goal.latencyMs,
+    isUpper: false,
+  };
 }
 
 /** Least and greatest value of a level over all choices; for latency bounds of them. */
@@ -110,10 +135,9 @@ function rangeOf(evaluator: Evaluator, level: Level): { least: number; most: num
     let low = Number.POSITIVE_INFINITY;
     let high = 0;
     for (let at = offset[step] ?? 0; at < (offset[step + 1] ?? 0); at += 1) {
+      const latency = (path[at] ?? 0) + (columns.workMs[at] ?? 0) / cores;
       const value =
-        level.column === null
-          ? (path[at] ?? 0) + (columns.workMs[at] ?? 0) / cores
-          : (level.column[at] ?? 0) * (level.weights?.[step] ?? 1);
+        level.latencyShare * latency + (level.column?.[at] ?? 0) * (level.weights?.[step] ?? 1);
       low = Math.min(low, value);
       high = Math.max(high, value);
     }
@@ -130,7 +154,7 @@ export function buildScale(evaluator: Evaluator, from: number): Scale {
   const varies = ranges.map(({ least, most }) => most - least > 1e-12 * most);
   const first = Math.max(from, varies.indexOf(true, from));
   const rest = varies.indexOf(true, first + 1);
-  const second = rest >= 0 && levels[rest]?.column !== null ? rest : -1;
+  const second = rest >= 0 && levels[rest]?.latencyShare === 0 ? rest : -1;
   const { least, most } = ranges[first] ?? { least: 0, most: 0 };
   return {
     first,
@@ -139,13 +163,14 @@ export function buildScale(evaluator: Evaluator, from: number): Scale {
     second,
     secondWeight: second < 0 ? 0 : SECOND_LEVEL_WEIGHT / (ranges[second]?.most || 1),
     fixed: ranges.slice(0, first).map((range) => range.least),
-    hasTies: second >= 0 && repeats(evaluator, levels[first]?.column ?? null),
+    hasTies: second >= 0 && repeats(evaluator, levels[first]),
   };
 }
 
 /** Whether a step has the same value twice: then many choices share the best sum. */
-function repeats(evaluator: Evaluator, column: Float64Array | null): boolean {
-  if (column === null) return false;
+function repeats(evaluator: Evaluator, level: Level | undefined): boolean {
+  const column = level?.column ?? null;
+  if (column === null || level?.latencyShare !== 0) return false;
   return evaluator.problem.steps.some((step, at) => {
     const own = column.subarray(evaluator.offset[at], evaluator.offset[at + 1]);
     return new Set(own).size < step.options.length;
@@ -180,8 +205,9 @@ export function buildKernel(evaluator: Evaluator, scale: Scale, caps: readonly L
     });
   }
   const rows = [...limitRows(evaluator), ...capRows(evaluator, levels, caps)];
+  const latencyWeight = (leading?.latencyShare ?? 0) * scale.firstWeight;
   const groups =
-    leading?.column === null ? latencyGroups(evaluator, leading.isUpper, scale.firstWeight) : [];
+    latencyWeight > 0 ? latencyGroups(evaluator, leading?.isUpper ?? false, latencyWeight) : [];
   for (const group of groups) {
     linear.forEach((value, option) => {
       linear[option] = value + group.weight * (group.work[option] ?? 0);
@@ -332,43 +358,61 @@ function latencyGroups(evaluator: Evaluator, isUpper: boolean, weight: number): 
   });
 }
 
-/** Only options with `keep[option] === 1`, each step's sorted by `key` (then position) if given. */
+/**
+ * Only options with `keep[option] === 1`; with `by` the steps in its order, each one's options
+ * ascending by its key, then position. `picked`: where they were.
+ */
 export function compactKernel(
   kernel: Kernel,
   keep: Uint8Array,
   by?: { readonly key: Float64Array; readonly order: Int32Array },
 ): { readonly kernel: Kernel; readonly picked: Int32Array } {
-  const { stepCount, start, rowCount, pathCount } = kernel;
-  const order = by?.order ?? Int32Array.from({ length: stepCount }, (_, step) => step);
-  const picked: number[] = [];
+  const { stepCount, start } = kernel;
+  let count = 0;
+  for (let option = 0; option < keep.length; option += 1) count += keep[option] as number;
+  const picked = new Int32Array(count);
   const starts = new Int32Array(stepCount + 1);
-  order.forEach((step, at) => {
-    const own: number[] = [];
-    for (let option = start[step] ?? 0; option < (start[step + 1] ?? 0); option += 1) {
-      if (keep[option] === 1) own.push(option);
+  let size = 0;
+  for (let at = 0; at < stepCount; at += 1) {
+    const step = by === undefined ? at : (by.order[at] as number);
+    for (let option = start[step] as number; option < (start[step + 1] as number); option += 1) {
+      if (keep[option] === 0) continue;
+      picked[size] = option;
+      size += 1;
     }
-    if (by !== undefined) own.sort((a, b) => (by.key[a] ?? 0) - (by.key[b] ?? 0) || a - b);
-    picked.push(...own);
-    starts[at + 1] = picked.length;
-  });
-  const row = new Float64Array(picked.length * rowCount);
-  const path = new Float64Array(picked.length * pathCount);
-  picked.forEach((option, at) => {
-    for (let k = 0; k < rowCount; k += 1)
-      row[at * rowCount + k] = kernel.row[option * rowCount + k] ?? 0;
-    for (let k = 0; k < pathCount; k += 1)
-      path[at * pathCount + k] = kernel.path[option * pathCount + k] ?? 0;
-  });
+    starts[at + 1] = size;
+    if (by === undefined) continue;
+    const { key } = by;
+    picked
+      .subarray(starts[at], size)
+      .sort((a, b) => (key[a] as number) - (key[b] as number) || a - b);
+  }
+  const flat = new Int32Array(count);
+  for (let at = 0; at < count; at += 1) flat[at] = kernel.flat[picked[at] as number] as number;
   return {
-    picked: Int32Array.from(picked),
+    picked,
     kernel: {
       ...kernel,
       start: starts,
-      stepOf: order.map((step) => kernel.stepOf[step] ?? 0),
-      flat: Int32Array.from(picked, (option) => kernel.flat[option] ?? 0),
-      linear: Float64Array.from(picked, (option) => kernel.linear[option] ?? 0),
-      row,
-      path,
+      stepOf: by === undefined ? kernel.stepOf : by.order.map((step) => kernel.stepOf[step] ?? 0),
+      flat,
+      linear: gather(kernel.linear, picked, 1),
+      row: gather(kernel.row, picked, kernel.rowCount),
+      path: gather(kernel.path, picked, kernel.pathCount),
     },
   };
+}
+
+/** `width` numbers per option, of the options that are picked. */
+export function gather(values: Float64Array, picked: Int32Array, width: number): Float64Array {
+  const gathered = new Float64Array(picked.length * width);
+  let to = 0;
+  for (let at = 0; at < picked.length; at += 1) {
+    const from = (picked[at] as number) * width;
+    for (let k = 0; k < width; k += 1) {
+      gathered[to] = values[from + k] as number;
+      to += 1;
+    }
+  }
+  return gathered;
 }

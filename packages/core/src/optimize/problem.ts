@@ -99,6 +99,8 @@ export interface SolveOptions {
   readonly nodesMax?: number;
   /** `levels` of a choice already at hand: only what beats it is wanted. */
   readonly cutoff?: readonly number[];
+  /** Whether to find `binding` where nothing fits, up to five solves more. Default: true. */
+  readonly isReasonWanted?: boolean;
 }
 
 export interface SolvedChoice {
@@ -113,7 +115,7 @@ export interface SolvedChoice {
 
 export interface InfeasibleChoice {
   readonly kind: "infeasible";
-  /** A smallest set of bounds that can't hold together; empty where only bans are in the way. */
+  /** A smallest set of bounds that can't hold together; empty: not asked for, or only bans. */
   readonly binding: readonly SloAxis[];
   /** False: the search ended at its bound and found nothing; there may be something. */
   readonly isProved: boolean;
@@ -154,8 +156,11 @@ export interface OptionVerdict {
   readonly feasibleAt?: number;
   /** The best whole choice with this option: its totals. */
   readonly forced?: ChoiceTotals;
-  /** `worse-objective`: what its objective is above the chosen one's, in its unit. */
+  /**
+   * `worse-objective`: what the first value that decides (see `levels`) is above the chosen one's,
+   * in its unit; 0 where only ids decided. Without `forced`: it is that much at least.
+   */
   readonly objectiveBehind?: number;
-  /** False: found by a bounded search, so `forced` may be improved on. */
+  /** False: found by a bounded search or from a bound alone. */
   readonly isExact: boolean;
 }

@@ -125,7 +125,8 @@ function relevantColumns(evaluator: Evaluator) {
   const { columns, problem } = evaluator;
   const { latencyMsMax, costUsdMax, energyWhMax, logLossMax } = problem.limits;
   const expected = [columns.runMs, columns.workMs];
-  const leading: Readonly<Record<ChoiceGoal, Float64Array[]>> = {
+  const mix = [...expected, columns.costUsd, columns.energyWh, columns.logLoss];
+  const leading: Readonly<Record<Exclude<ChoiceGoal, object>, Float64Array[]>> = {
     cost: [columns.costUsd],
     energy: [columns.energyWh],
     latency: expected,
@@ -142,7 +143,7 @@ function relevantColumns(evaluator: Evaluator) {
       ...(energyWhMax === undefined ? [] : [columns.energyWhUpper]),
       ...(logLossMax === undefined ? [] : [columns.logLoss]),
     ],
-    leading: leading[evaluator.goal],
+    leading: typeof evaluator.goal === "object" ? mix : leading[evaluator.goal],
     ties: [columns.costUsd, columns.energyWh, ...expected],
   };
 }

@@ -76,7 +76,7 @@ export function solveGoal(
   if (options.cutoff !== undefined) return { kind: "beaten", isProved, nodeCount };
   return {
     kind: "infeasible",
-    binding: isProved ? bindingAxes(problem, options) : [],
+    binding: isProved && options.isReasonWanted !== false ? bindingAxes(problem, options) : [],
     isProved,
     nodeCount,
   };
