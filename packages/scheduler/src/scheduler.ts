@@ -65,7 +65,7 @@ import { JobService } from "./job-service.ts";
 import { JobIndex } from "./journal/job-index.ts";
 import { Leadership } from "./leadership.ts";
 import { Ownership } from "./ownership.ts";
-import type { AddressProbe, ArtifactUplink, TicketIssuer } from "./ports.ts";
+import type { AddressProbe, ArtifactUplink, Rechooser, TicketIssuer } from "./ports.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
@@ -75,6 +75,8 @@ export interface SchedulerComponents {
   readonly uplink: ArtifactUplink;
   readonly tickets: TicketIssuer;
   readonly addressProbe: AddressProbe;
+  /** Chooses remaining steps of running jobs again. Default: as planned. */
+  readonly rechooser?: Rechooser;
   /** Told of each attempt that really ran and finished. Must not throw. Default: nobody learns. */
   readonly observe?: (observation: AttemptObservation) => void;
   readonly clock: Clock;
