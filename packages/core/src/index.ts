@@ -1,5 +1,6 @@
 export * from "./accounting.ts";
 export * from "./availability.ts";
+export * from "./budget.ts";
 export * from "./capability.ts";
 export * from "./choose.ts";
 export * from "./derive.ts";

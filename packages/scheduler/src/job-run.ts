@@ -31,14 +31,16 @@ import {
 import { type JobEffect, type JobInput, JobMachine } from "./job-machine.ts";
 import { ArtifactHolds, type HoldsComponents } from "./job-run/artifact-holds.ts";
 import { AttemptSender, type SenderComponents } from "./job-run/attempt-sender.ts";
+import { JobBudget } from "./job-run/job-budget.ts";
 import { type EntrySink, JobLog } from "./job-run/job-log.ts";
 import { forecastOf } from "./job-run/forecast.ts";
+import { StepGate, type StepGateComponents } from "./job-run/step-gate.ts";
 import { FencedError } from "./journal/partition-journal.ts";
 import { makeReceipt } from "./receipt.ts";
 
 export type { EntrySink } from "./job-run/job-log.ts";
 
-export interface JobRunComponents extends SenderComponents, HoldsComponents {
+export interface JobRunComponents extends SenderComponents, HoldsComponents, StepGateComponents {
   /** Tells everyone who listens; called once the event is stored. `text` is the event as JSON. */
   readonly publishEvent: (event: JobEvent, text: string) => void;
 }
@@ -76,6 +78,8 @@ export class JobRun {
   private readonly log: JobLog;
   private readonly holds: ArtifactHolds;
   private readonly sender: AttemptSender;
+  private readonly budget: JobBudget | null;
+  private readonly gate: StepGate;
   private readonly cancelDeadline: Cancel;
   /** Fed while another input is taken: machine and effects see one at a time. */
   private readonly queue: JobInput[] = [];
@@ -88,7 +92,8 @@ export class JobRun {
     const { record, past } = settings;
     this.parts = components;
     this.settings = settings;
-    this.machine = new JobMachine(record.status.plan ?? NO_PLAN, record.inputValues);
+    const asksFirst = StepGate.isNeeded(record, components.rechooser);
+    this.machine = new JobMachine(record.status.plan ?? NO_PLAN, record.inputValues, { asksFirst });
     const deadlineMs = record.submission.deadlineMs ?? JOB_DEADLINE_MS_DEFAULT;
     // Time in which nobody had the job is not counted: no clock that both owners share tells it.
     const spentMs = past.at(-1)?.event.sinceMs ?? 0;
@@ -101,16 +106,23 @@ export class JobRun {
     };
     this.log = new JobLog(components, { ...settings, nowMs, onRefused });
     this.holds = new ArtifactHolds(components, this.jobId);
+    const { machine } = this;
+    this.budget = JobBudget.of(record.submission.slo);
+    this.gate = new StepGate(components, { record, machine, budget: this.budget, nowMs });
     this.sender = new AttemptSender(components, {
       ...{ record, sink: settings.sink, rates: settings.rates, holds: this.holds, nowMs },
       deadline: this.deadline,
       plan: () => this.machine.plan,
+      budget: this.budget,
+      onStarved: ({ planned, batchItems }) =>
+        this.feed(this.gate.starved(planned, batchItems ?? 1)),
       feed: (input) => this.feed(input),
     });
     for (const [artifact, nodes] of Object.entries(record.holders)) {
       for (const node of nodes) this.holds.hold(artifact, node);
     }
     this.machine.replay(past);
+    this.budget?.replay(machine.steps, past);
     for (const it of past) this.holds.replay(it);
     const { clock } = components;
     this.cancelDeadline = clock.after(this.deadline.remainingMs(), () =>
@@ -285,7 +297,7 @@ export class JobRun {
         else this.sender.abort(effect.ids, effect.error);
         break;
       case "boundary":
-        this.feed({ kind: "proceed", hold: new Set(), nowMs: this.nowMs });
+        this.feed(this.gate.answer(effect.at));
         break;
       case "finish":
         this.finishing = this.finish(effect).catch((error: unknown) => {
@@ -323,6 +335,7 @@ export class JobRun {
     const receipt = makeReceipt({
       record: this.settings.record,
       machine: this.machine,
+      overrun: this.budget?.overrun ?? null,
       latencyMs: this.nowMs,
       effect,
       rates: this.settings.rates,

@@ -9,10 +9,13 @@ import {
 } from "@murakkab/model";
 import type { JobRecord } from "@murakkab/protocol";
 import type { JobEffect, JobMachine, SettledStage, StepRun } from "./job-machine.ts";
+import { plain } from "./job-run/job-budget.ts";
 
 export interface ReceiptParts {
   readonly record: JobRecord;
   readonly machine: JobMachine;
+  /** By how much attempts passed what was reserved for them; null without a budget, or where none did. */
+  readonly overrun: { readonly costUsd: number; readonly energyWh: number } | null;
   readonly latencyMs: number;
   readonly effect: Extract<JobEffect, { kind: "finish" }>;
   readonly rates: Rates;
@@ -20,7 +23,7 @@ export interface ReceiptParts {
 }
 
 export function makeReceipt(parts: ReceiptParts): Receipt {
-  const { record, effect, rates, machine } = parts;
+  const { record, effect, rates, machine, overrun } = parts;
   const started = [...machine.steps.values()].filter((run) => run.state !== "waiting");
   const steps = started.map(toStepReceipt);
   const costUsd = steps.reduce((sum, step) => sum + step.costUsd, 0);
@@ -52,7 +55,12 @@ export function makeReceipt(parts: ReceiptParts): Receipt {
       effect.state === "succeeded" && state === "succeeded"
         ? sloOutcome(slo, { latencyMs, costUsd, energyWh })
         : missedSlo(slo),
-    notes: [...(plan?.notes ?? []), ...machine.stages.flatMap(stageNote)],
+    notes: [
+      ...(plan?.notes ?? []),
+      ...machine.stages.flatMap(stageNote),
+      ...(overrun === null ? [] : [overrunNote(overrun)]),
+    ],
+    ...(overrun === null ? {} : { overrun }),
     ...(machine.reruns === 0 ? {} : { reruns: machine.reruns }),
     steps,
     ...(objective === undefined ? {} : { objective }),
@@ -70,6 +78,14 @@ function stageNote({ isSure, skipped, confidence, atLeast }: SettledStage): read
   const verb = skipped.length === 1 ? "was" : "were";
   const sure = `${roundTo(confidence, 2)} of ${roundTo(atLeast, 2)}`;
   return [`${joinNames(skipped)} ${verb} not needed: the draft was sure enough (${sure})`];
+}
+
+function overrunNote({ costUsd, energyWh }: NonNullable<ReceiptParts["overrun"]>): string {
+  const amounts = [
+    ...(costUsd > 0 ? [`$${plain(costUsd)}`] : []),
+    ...(energyWh > 0 ? [`${plain(energyWh)} Wh`] : []),
+  ];
+  return `attempts took ${amounts.join(" and ")} more than was reserved for them`;
 }
 
 function joinNames(names: readonly string[]): string {

@@ -66,7 +66,7 @@ import { JobIndex } from "./journal/job-index.ts";
 import { Leadership } from "./leadership.ts";
 import { Ownership } from "./ownership.ts";
 import { JobPlanner, NO_PROFILES, type ProfileSource } from "./planning/job-planner.ts";
-import type { AddressProbe, ArtifactUplink, TicketIssuer } from "./ports.ts";
+import type { AddressProbe, ArtifactUplink, Rechooser, TicketIssuer } from "./ports.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
@@ -78,6 +78,8 @@ export interface SchedulerComponents {
   /** What is known of executors and quality. Default: nothing. */
   readonly profiles?: ProfileSource;
   readonly addressProbe: AddressProbe;
+  /** Chooses remaining steps of running jobs again. Default: as planned. */
+  readonly rechooser?: Rechooser;
   /** Told of each attempt that really ran and finished. Must not throw. Default: nobody learns. */
   readonly observe?: (observation: AttemptObservation) => void;
   readonly clock: Clock;

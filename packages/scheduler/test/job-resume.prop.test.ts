@@ -105,8 +105,17 @@ class Player {
   output: PassedValue | null = null;
   finishCount = 0;
 
-  constructor(plan: JobPlan, past: readonly JournaledEvent[] = []) {
-    this.machine = new JobMachine(plan, { in: inline([1, 2, 3]) });
+  private readonly rechoose: ((machine: JobMachine) => JobPlan | null) | null;
+
+  /** `rechoose`: asked at each boundary; null = as planned. */
+  constructor(
+    plan: JobPlan,
+    past: readonly JournaledEvent[] = [],
+    rechoose: ((machine: JobMachine) => JobPlan | null) | null = null,
+  ) {
+    this.rechoose = rechoose;
+    const options = { asksFirst: rechoose !== null };
+    this.machine = new JobMachine(plan, { in: inline([1, 2, 3]) }, options);
     this.machine.replay(past);
     this.events = [...past];
   }
@@ -130,7 +139,9 @@ class Player {
         const aborted = this.inFlight.filter((it) => keys.has(JSON.stringify(it.id)));
         for (const it of aborted) this.aborted.push(it);
       } else if (effect.kind === "boundary") {
-        this.feed({ kind: "proceed", hold: new Set(), nowMs: 0 });
+        const next = effect.at === "replan" ? null : (this.rechoose?.(this.machine) ?? null);
+        if (next !== null) this.feed({ kind: "replan", plan: next, reason: "other knobs" });
+        else this.feed({ kind: "proceed", hold: new Set(), nowMs: 0 });
       } else if (effect.kind === "finish") {
         this.finishCount += 1;
         this.output = effect.output;
@@ -243,6 +254,79 @@ describe("resuming a job", () => {
       { numRuns: 300 },
     );
     expect(sureCount).toBeGreaterThan(20);
+  });
+});
+
+/** Other knobs for waiting steps, and the last one without its optional input, by choice. */
+function rechooseBy(choices: Iterator<number>): (machine: JobMachine) => JobPlan | null {
+  return (machine) => {
+    const choice = choices.next().value as number;
+    if (choice % 3 === 0) return null;
+    const waiting = (step: string): boolean => machine.steps.get(step)?.state === "waiting";
+    const steps = machine.plan.steps.map((step, index) => {
+      if (!waiting(step.step) || (choice + index) % 2 === 0) return step;
+      const { y: _left, ...inputs } = step.inputs;
+      return { ...step, knobs: { level: choice % 5 }, ...(choice % 7 === 0 ? { inputs } : {}) };
+    });
+    const used = new Set([
+      ...steps.flatMap((step) =>
+        Object.values(step.inputs).flatMap((it) => (it.kind === "step" ? [it.step] : [])),
+      ),
+      ...(machine.plan.output.kind === "step" ? [machine.plan.output.step] : []),
+    ]);
+    return { ...machine.plan, steps: steps.filter((it) => used.has(it.step) || !waiting(it.step)) };
+  };
+}
+
+describe("choosing again", () => {
+  test("J6, J8: cut anywhere, a job with replans ends with the same output without asking anew", () => {
+    let replanCount = 0;
+    let removedCount = 0;
+    fc.assert(
+      fc.property(
+        anyPlan,
+        fc.infiniteStream(fc.nat(10_000)),
+        fc.infiniteStream(fc.nat(10_000)),
+        fc.nat(1_000),
+        (plan, choices, answers, cut) => {
+          const whole = new Player(plan, [], rechooseBy(choices));
+          whole.feed({ kind: "begin", nowMs: 0 });
+          whole.play(answers, 0);
+          expect(whole.finishCount).toBe(1);
+          replanCount += whole.machine.replans.length;
+          removedCount += plan.steps.length - whole.machine.plan.steps.length;
+          // Cut after its last choice: from there on both do the same.
+          const names = whole.events.map(({ event }) => event.event);
+          const from = names.lastIndexOf("replanned") + 1;
+          const past = whole.events.slice(0, from + (cut % (names.length - from + 1)));
+          const resumed = new Player(plan, past, () => null);
+          resumed.feed({ kind: "resume", nowMs: 0 });
+          resumed.play(answers, 0);
+          expect(resumed.finishCount).toBe(1);
+          expect(resumed.output).toEqual(whole.output);
+          expect(resumed.machine.plan).toEqual(whole.machine.plan);
+          expect(resumed.machine.replans).toEqual(whole.machine.replans);
+        },
+      ),
+      { numRuns: 200 },
+    );
+    expect(replanCount).toBeGreaterThan(50);
+    expect(removedCount).toBeGreaterThan(5);
+  });
+
+  test("J8: what has started stays as it is, and nothing hangs in the air", () => {
+    const machine = new JobMachine(LISTS, { in: inline("x") });
+    machine.step({ kind: "begin", nowMs: 0 });
+    const [list, each, join] = LISTS.steps as [PlannedStep, PlannedStep, PlannedStep];
+    const problem = (steps: PlannedStep[]) => machine.replanProblem({ ...LISTS, steps });
+    expect(problem([list, each, { ...join, executor: "other" }])).toBeNull();
+    expect(problem([{ ...list, executor: "other" }, each, join])).toContain("has started");
+    expect(problem([each, join])).toContain("has started");
+    expect(problem([list, join])).toContain("which is not there before it");
+    expect(problem([list, each])).toContain("its output");
+    expect(problem([list, each, join, { ...join, step: "new" }])).toContain("is new");
+    const plan = { ...LISTS, steps: [each, join] };
+    expect(() => machine.step({ kind: "replan", plan, reason: "x" })).toThrow("J8");
   });
 });
 

@@ -79,5 +79,6 @@ function relax(slo: Slo, axis: SloAxis, bound: number): Slo {
 function roundUp(value: number, digits: number): number {
   if (value <= 0) return value;
   const factor = 10 ** (digits - 1 - Math.floor(Math.log10(value)));
-  return Math.ceil(value * factor) / factor;
+  // Division by a power of ten leaves digits behind that nobody meant.
+  return Number((Math.ceil(value * factor) / factor).toPrecision(12));
 }

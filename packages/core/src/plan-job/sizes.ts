@@ -43,7 +43,8 @@ export function attemptShape(
   const items = planned.fanOut === undefined ? 1 : Math.max(0, Math.round(sizeOf(planned.fanOut)));
   const perAttempt = Math.max(1, Math.min(planned.batchItems ?? 1, items));
   const attempts = planned.fanOut === undefined ? 1 : Math.ceil(items / perAttempt);
-  const driver = entry.sizedBy?.find((port) => planned.inputs[port] !== undefined);
+  const drivers = (entry.sizedBy ?? []).filter((port) => planned.inputs[port] !== undefined);
+  const driver = drivers.find((port) => port === planned.fanOut || sizeOf(port) > 0) ?? drivers.at(-1);
   const isDrivenByItems = driver === undefined || driver === planned.fanOut;
   const size = isDrivenByItems ? (planned.fanOut === undefined ? 1 : perAttempt) : sizeOf(driver);
   return { items, attempts, size };

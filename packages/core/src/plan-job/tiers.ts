@@ -8,6 +8,11 @@ import { type SloTier, TIER_PERCENTILES } from "@murakkab/model";
 import { evaluateChoice } from "../optimize/evaluate.ts";
 import type { PlanCase } from "./cases.ts";
 
+/**
+ * Tiers below `best` are met by what comes this near: labelled questions can't tell configurations
+ * apart that differ by less, and a cheap one must not lose to a dear one by the luck of one question.
+ */
+const TOLERANCE_RATIO = 0.03;
 /** Configurations that are sampled of each case where latency is concerned. */
 const SAMPLES_PER_CASE = 8;
 
@@ -24,18 +29,18 @@ export function tierScale(cases: readonly PlanCase[]): TierScale {
   );
   const latencies = cases.flatMap((it) => sampleLatencies(it));
   return {
-    quality: qualities.length === 0 ? null : byTier(qualities.sort((a, b) => a - b)),
-    latencyMs: byTier(latencies.sort((a, b) => b - a)),
+    quality: qualities.length === 0 ? null : byTier(qualities.sort((a, b) => a - b), 1 - TOLERANCE_RATIO),
+    latencyMs: byTier(latencies.sort((a, b) => b - a), 1 + TOLERANCE_RATIO),
   };
 }
 
 /** `sorted`: worst first. */
-function byTier(sorted: readonly number[]): Record<SloTier, number> {
+function byTier(sorted: readonly number[], slack: number): Record<SloTier, number> {
   const at = (tier: SloTier): number => {
     const index = Math.ceil(TIER_PERCENTILES[tier] * sorted.length) - 1;
     return sorted[Math.max(0, Math.min(sorted.length - 1, index))] ?? 0;
   };
-  return { best: at("best"), good: at("good"), fair: at("fair"), basic: at("basic") };
+  return { best: at("best"), good: at("good") * slack, fair: at("fair") * slack, basic: at("basic") * slack };
 }
 
 /** Spread evenly over the options of each step: the same cases give the same sample. */

@@ -37,12 +37,17 @@ const positive = (max: number, unit: string) =>
     .positive(`expected a number of ${unit} above 0`)
     .max(max, `expected at most ${max} ${unit}`);
 
+/** Uncompressed 8K video, roughly. */
+const BYTES_PER_SEC_MAX = 1e10;
+
 const portSchema = z.strictObject({
   type: text("expected a type such as video or list<frame>"),
   description: text("expected a text").exactOptional(),
   optional: z.boolean("expected true or false").exactOptional(),
   /** What the output's size is counted in; default items for a list, else bytes. */
   sizeUnit: z.enum(SIZE_UNITS, `expected one of ${SIZE_UNITS.join(", ")}`).exactOptional(),
+  /** Of a file of a fixed rate, with the unit sec. */
+  bytesPerSec: positive(BYTES_PER_SEC_MAX, "bytes per second").exactOptional(),
 });
 
 const batchMaxSchema = z

@@ -46,6 +46,10 @@ function lintPorts(
       const message = "an input has the size of what is connected to it, expected outputs only";
       source.error([field, name, "sizeUnit"], message);
     }
+    if (port.bytesPerSec !== undefined && (field === "inputs" || port.sizeUnit !== "sec")) {
+      const message = "bytes per second say how long a file lasts, expected an output with sizeUnit: sec";
+      source.error([field, name, "bytesPerSec"], message);
+    }
   }
 }
 

@@ -20,10 +20,20 @@ export interface StepCost {
   readonly energyWh: number;
 }
 
-/** `begin`: nothing ran yet. `step`: a step or a draft is done. `retry`: an attempt failed. */
-export type Boundary = "begin" | "step" | "retry";
+/**
+ * `begin`: nothing ran yet. `step`: a step or a draft is done. `retry`: an attempt failed. `replan`:
+ * steps were just chosen again.
+ */
+export type Boundary = "begin" | "step" | "retry" | "replan";
 
 export type JobFailure = WireError & { readonly step?: string };
+
+export interface Replan {
+  readonly plan: JobPlan;
+  readonly reason: string;
+  /** What the plan then is is no configuration that was ever chosen. Default false. */
+  readonly isPartial?: boolean;
+}
 
 export type JobInput =
   | { readonly kind: "begin"; readonly nowMs: number }
@@ -55,8 +65,8 @@ export type JobInput =
   | { readonly kind: "resume"; readonly nowMs: number }
   /** The answer to `boundary`: what can start does, but for the steps in `hold`. */
   | { readonly kind: "proceed"; readonly hold: ReadonlySet<string>; readonly nowMs: number }
-  /** Other choices for steps that have not started; `proceed` follows. */
-  | { readonly kind: "replan"; readonly plan: JobPlan; readonly reason: string }
+  /** Other choices for steps that have not started. `boundary` is given: `proceed` follows. */
+  | ({ readonly kind: "replan" } & Replan)
   | { readonly kind: "end"; readonly state: "cancelled" | "failed"; readonly error: JobFailure };
 
 export type JobEffect =

@@ -7,7 +7,7 @@
 import { assert, canonicalJson } from "@murakkab/kit";
 import type { JobPlan, PlannedStep } from "@murakkab/model";
 import type { MachineState } from "./machine-state.ts";
-import { emit, type JobEffect } from "./machine-types.ts";
+import { emit, type JobEffect, type Replan } from "./machine-types.ts";
 import { newStepRun } from "./step-run.ts";
 
 /** What of a plan may change on the way, as the event has it. */
@@ -50,13 +50,13 @@ function isThere(
 
 export function replan(
   state: MachineState,
-  { plan, reason }: { readonly plan: JobPlan; readonly reason: string },
+  { plan, reason, isPartial = false }: Replan,
 ): readonly JobEffect[] {
   if (state.isOver) return [];
   const problem = replanProblem(state, plan);
   assert(problem === null, `J8: a plan was chosen that can't be taken: ${problem}`);
   const { steps, output, notes, stages, predicted } = plan;
-  const configuration = plan.explanation?.configuration ?? state.configuration;
+  const configuration = isPartial ? null : (plan.explanation?.configuration ?? null);
   const changed: ChangedPlan = {
     ...{ steps, output, notes, configuration },
     ...(stages === undefined ? {} : { stages }),
@@ -64,7 +64,8 @@ export function replan(
   };
   adopt(state, changed, plan);
   state.replans.push(reason);
-  return [emit("replanned", { reason, ...changed })];
+  state.held = new Set();
+  return [emit("replanned", { reason, ...changed }), { kind: "boundary", at: "replan" }];
 }
 
 export function replayReplan(state: MachineState, data: Readonly<Record<string, unknown>>): void {

@@ -33,6 +33,7 @@ import type { AttemptId, AttemptPlace, JobEffect, JobInput } from "../job-machin
 import { artifactsIn } from "../passed-value.ts";
 import type { ArtifactUplink } from "../ports.ts";
 import type { ArtifactHolds } from "./artifact-holds.ts";
+import type { JobBudget } from "./job-budget.ts";
 import type { EntrySink } from "./job-log.ts";
 import { type ObservedAttempt, observationOf } from "./observation.ts";
 
@@ -56,6 +57,9 @@ export interface SenderSettings {
   readonly deadline: Deadline;
   readonly holds: ArtifactHolds;
   readonly plan: () => JobPlan;
+  readonly budget: JobBudget | null;
+  /** An attempt does not fit into the budget, and no other one is out that could leave more. */
+  readonly onStarved: (effect: Dispatch) => void;
   readonly nowMs: () => number;
   readonly feed: (input: JobInput) => void;
 }
@@ -70,6 +74,8 @@ interface Outgoing {
   cancelRepeat: Cancel;
   place: AttemptPlace | null;
   startedAtMs: number;
+  /** Its upper bound is taken out of the job's budget. */
+  isReserved: boolean;
 }
 
 const RETRY_BACKOFF = { baseMs: 50, maxMs: 2_000 };
@@ -104,11 +110,23 @@ export class AttemptSender {
     const { jobId } = this.settings.record.submission;
     const { step, item } = effect.id;
     const outgoing: Outgoing = {
-      ...{ effect, executor, handle: null, place: null, startedAtMs: 0 },
+      ...{ effect, executor, handle: null, place: null, startedAtMs: 0, isReserved: false },
       key: `${jobId}:${step}:${item}:${effect.inputsHash}`,
       cancelRepeat: () => undefined,
     };
     this.out.set(attemptKey(effect.id), outgoing);
+    this.sendWithin(outgoing);
+  }
+
+  /** Sends it, or lets it wait until those that are out have left enough of the budget. */
+  private sendWithin(outgoing: Outgoing): void {
+    const { budget, onStarved } = this.settings;
+    const { effect } = outgoing;
+    outgoing.isReserved = budget !== null && budget.reserve(effect).kind === "ok";
+    if (budget !== null && !outgoing.isReserved) {
+      if (![...this.out.values()].some((it) => it.isReserved)) onStarved(effect);
+      return;
+    }
     if (effect.repeat === 0) {
       this.submit(outgoing);
       return;
@@ -201,7 +219,9 @@ export class AttemptSender {
     holds.holdAll(Object.values(effect.inputs), result.place.node);
     const cost = attemptCost(executor, result.measure, rates);
     this.observe(outgoing, result);
+    this.settings.budget?.settle(effect.id, cost);
     feed({ kind: "attempt-finished", id: effect.id, ...result, cost, nowMs: nowMs() });
+    this.sendStarved();
   }
 
   private observe(
@@ -228,7 +248,18 @@ export class AttemptSender {
     if (!this.forgetOne(outgoing)) return;
     const { effect, executor } = outgoing;
     const cost = measure === null ? FREE : attemptCost(executor, measure, this.settings.rates);
+    if (outgoing.isReserved) this.settings.budget?.settle(effect.id, cost);
     this.tellFailed(effect, place, error, { measure, cost });
+    this.sendStarved();
+  }
+
+  /** One that is over may have taken less than was reserved for it. */
+  private sendStarved(): void {
+    if (this.settings.budget === null) return;
+    for (const outgoing of [...this.out.values()]) {
+      const isStarved = !outgoing.isReserved && outgoing.handle === null;
+      if (isStarved) this.sendWithin(outgoing);
+    }
   }
 
   private tellFailed(
