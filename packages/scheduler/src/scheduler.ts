@@ -225,6 +225,7 @@ export class Scheduler {
       {
         ...this.parts,
         ...{ journal, index, intake, admission, planner },
+        rechooser: this.parts.rechooser ?? planner,
         fleet: this.fleet,
         dispatcher: this.dispatcher,
         executor: (executor) => executors.get(executor),

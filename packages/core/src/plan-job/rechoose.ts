@@ -6,16 +6,19 @@
  *   R2. What was promised of quality is kept.
  *   R3. A plan that still keeps its bounds is changed only for a gain that is worth it.
  */
-import type { JobPlan, Slo } from "@murakkab/model";
+import { ANY_NODE_KIND, type JobPlan, type Slo } from "@murakkab/model";
 import { chooseExecutors } from "../choose.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
 import type { ChoiceTotals } from "../optimize/problem.ts";
 import { optionIdOf, type PlanCase } from "./cases.ts";
 import { materialize } from "./materialize.ts";
 import { JobPlanner, type JobProgress, type PlanJobRequest } from "./plan-job.ts";
+import { attemptShape, inputSizes as sizesOfInputs, outputSizes } from "./sizes.ts";
 
 export interface RechooseRequest extends PlanJobRequest {
   readonly progress: JobProgress;
+  /** With tiers resolved to numbers. */
+  readonly slo: Slo;
   /** Since the job was accepted, and until what runs now has ended, ms. */
   readonly elapsedMs: number;
   readonly runningMs: number;
@@ -37,7 +40,7 @@ export type Rechoice =
 const GAIN_RATIO_MIN = 0.15;
 
 export function rechoose(request: RechooseRequest): Rechoice {
-  const { progress } = request;
+  const progress = withRunningSizes(request);
   const planner = new JobPlanner(request, chooseExecutors(request), progress);
   const slo = remainingSlo(request);
   const present = presentTotals(planner.withLimits(slo), progress);
@@ -60,10 +63,24 @@ export function rechoose(request: RechooseRequest): Rechoice {
   return { kind: "changed", plan, reason: `${why}: ${changed}` };
 }
 
+/** What runs has no sizes yet: they are predicted. */
+function withRunningSizes({ progress, knowledge, library, inputSizes, kinds }: RechooseRequest): JobProgress {
+  const sizes = new Map([...sizesOfInputs(inputSizes), ...progress.sizes]);
+  for (const planned of progress.plan.steps) {
+    const isKnown = Object.keys(planned.outputs).every((port) => sizes.has(`${planned.step}.${port}`));
+    const entry = library.executors.find((it) => it.id === planned.executor);
+    if (!progress.started.has(planned.step) || isKnown || entry === undefined) continue;
+    const profile = knowledge.executor(entry, planned.knobs, planned.nodeKind ?? kinds[0]?.kind ?? ANY_NODE_KIND);
+    const shape = attemptShape(planned, entry, sizes);
+    for (const [name, size] of outputSizes(planned, profile, shape)) sizes.set(name, size);
+  }
+  return { ...progress, sizes };
+}
+
 /** R2: quality as it was promised; time and money as they are left. */
 function remainingSlo(request: RechooseRequest): Slo {
   const { elapsedMs, runningMs, spentUsd, spentWh } = request;
-  const slo = request.progress.plan.explanation?.slo ?? request.slo;
+  const { slo } = request;
   const promised = request.progress.plan.predicted?.quality?.low;
   const qualityMin = slo.qualityMin ?? promised;
   return {

@@ -20,10 +20,12 @@ import {
   type NodeKind,
   type PlanDecision,
   explainJobPlan,
+  type JobProgress,
   planJob,
   type PlanJobRequest,
   queueMsFor,
   type Rates,
+  rechoose,
   workflowSignature,
 } from "@murakkab/core";
 import {
@@ -40,6 +42,7 @@ import {
   type Workflow,
 } from "@murakkab/model";
 import type { Fleet } from "../fleet.ts";
+import type { Rechoice, RechooseInput } from "../ports.ts";
 
 /** Profiles and beliefs, as they are now. */
 export interface ProfileSource {
@@ -151,6 +154,37 @@ export class JobPlanner {
     return explainJobPlan(this.requestOf(input, { kinds, cores, queueMs }, p95), plan);
   }
 
+  /** Rechooser: the steps that have not started, with what is left. */
+  rechoose(input: RechooseInput): Rechoice | null {
+    const { record, plan } = input;
+    const { logical, submission } = record;
+    if (logical === undefined) return null;
+    const planning: PlanningInput = {
+      submission,
+      workflow: logical.workflow,
+      planner: plan.planner,
+      notes: [],
+      excludedTypes: new Map(Object.entries(logical.excludedTypes)),
+      inputSizes: record.inputSizes ?? {},
+      mustExplain: false,
+    };
+    const { kinds, cores } = this.nodesFor(submission);
+    if (cores === 0) return null;
+    const { p95 } = this.calibration.factors();
+    const request = this.requestOf(planning, { kinds, cores, queueMs: 0 }, 1);
+    const choice = rechoose({
+      ...request,
+      progress: progressOf(input),
+      // Bounds are compared with predictions as profiles add them up: time that passed counts less.
+      elapsedMs: input.elapsedMs / p95,
+      slo: scaleLatency(plan.explanation?.slo ?? submission.slo, 1 / p95),
+      runningMs: runningMs(input, cores),
+      spentUsd: input.spentUsd + input.reservedUsd,
+      spentWh: input.spentWh + input.reservedWh,
+    });
+    return choice.kind === "changed" ? { plan: choice.plan, reason: choice.reason } : null;
+  }
+
   private isProfiled({ executor, knobs }: JobPlan["steps"][number]): boolean {
     const entry = this.settings.library.executors.find((it) => it.id === executor);
     return entry !== undefined && this.parts.profiles.executor(entry, knobs, ANY_NODE_KIND) !== null;
@@ -245,6 +279,28 @@ export class JobPlanner {
     });
     return { kinds, cores: kinds.reduce((sum, it) => sum + it.cores, 0) };
   }
+}
+
+function progressOf({ plan, done, running }: RechooseInput): JobProgress {
+  const sizes = new Map<string, number>();
+  for (const { step, outputs } of done) {
+    for (const [port, { size, count }] of Object.entries(outputs)) {
+      const known = size ?? count;
+      if (known !== null) sizes.set(`${step}.${port}`, known);
+    }
+  }
+  const started = new Set([...done, ...running].map((it) => it.step));
+  return { plan, started, sizes };
+}
+
+/** Until what runs has ended, by its plan, with all cores, ms. */
+function runningMs({ plan, running }: RechooseInput, cores: number): number {
+  const left = running.map(({ step, itemCount, doneCount }) => {
+    const predicted = plan.steps.find((it) => it.step === step)?.predicted?.runMs.p50 ?? 0;
+    return predicted * (1 - doneCount / Math.max(1, itemCount));
+  });
+  const workMs = left.reduce((sum, it) => sum + it, 0);
+  return workMs / Math.max(1, Math.min(cores, left.length));
 }
 
 function scaleLatency(slo: Slo, factor: number): Slo {
