@@ -12,7 +12,7 @@
  *   X1. Work is bounded by `nodesMax` for all options together, spent on those nearest to winning
  *       first. The others get a reason from a bound and sums of least values, `isExact: false`.
  */
-import { type RejectionCode, SLO_AXES, type SloAxis } from "@murakkab/model";
+import type { RejectionCode, SloAxis } from "@murakkab/model";
 import { boundAt } from "./bound.ts";
 import { Evaluator, TIE_RATIO } from "./evaluate.ts";
 import { upperOf } from "./frontier.ts";
@@ -59,7 +59,7 @@ export function explainOptions(
   });
   // What is nearest to winning first: it gets the exact answers.
   const verdicts = new Map<OptionPoint, OptionVerdict>();
-  for (const { at, option, by, floor } of [...rejected].sort((a, b) => a.floor - b.floor)) {
+  for (const { at, option, by, floor } of [...rejected].sort((a, b) => (a.floor === b.floor ? 0 : a.floor - b.floor))) {
     const step = problem.steps[at]?.step ?? "";
     verdicts.set(option, {
       step,
@@ -124,7 +124,8 @@ class Explainer {
       least = raise;
       nearest = { axis, choice };
     }
-    if (nearest === null) return { ...this.guess(forced, floor), isExact };
+    // No bound alone stands in the way: two at least would have to give.
+    if (nearest === null) return { ...this.guess(forced, isProved ? Infinity : floor), isExact };
     const { totals } = nearest.choice;
     const feasibleAt = upperOf(totals, nearest.axis);
     return { code: CODE_OF[nearest.axis], feasibleAt, forced: totals, isExact };
