@@ -542,7 +542,15 @@ export const handOverSchema = z.object({
 /** Those whose journal is complete and free to be taken now. */
 export const handOverReplySchema = z.object({ partitions: z.array(z.number()) });
 
-export const JOB_VERBS = ["submit", "get", "wait", "events", "cancel", "result"] as const;
+export const JOB_VERBS = [
+  "submit",
+  "get",
+  "wait",
+  "events",
+  "cancel",
+  "result",
+  "feedback",
+] as const;
 export type JobVerb = (typeof JOB_VERBS)[number];
 /** A request about a job on its way to the owner of its partition. */
 export const partitionRequestSchema = z.object({

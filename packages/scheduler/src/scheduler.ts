@@ -32,7 +32,12 @@ import {
   type Random,
   TerminalError,
 } from "@murakkab/kit";
-import { type AttemptObservation, artifactHash, type NodeRegistration } from "@murakkab/model";
+import {
+  type AttemptObservation,
+  artifactHash,
+  type NodeRegistration,
+  type ProfileSet,
+} from "@murakkab/model";
 import {
   contentHeaders,
   decode,
@@ -65,8 +70,11 @@ import { JobService } from "./job-service.ts";
 import { JobIndex } from "./journal/job-index.ts";
 import { Leadership } from "./leadership.ts";
 import { Ownership } from "./ownership.ts";
-import { JobPlanner, NO_PROFILES, type ProfileSource } from "./planning/job-planner.ts";
+import { JobPlanner } from "./planning/job-planner.ts";
+import { profileSource } from "./planning/profile-source.ts";
 import type { AddressProbe, ArtifactUplink, Rechooser, TicketIssuer } from "./ports.ts";
+import { ProfileService } from "./profiles/profile-service.ts";
+import { ProfileStore } from "./profiles/profile-store.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
@@ -75,8 +83,6 @@ export interface SchedulerComponents {
   readonly actors: ActorSystemPort;
   readonly uplink: ArtifactUplink;
   readonly tickets: TicketIssuer;
-  /** What is known of executors and quality. Default: nothing. */
-  readonly profiles?: ProfileSource;
   readonly addressProbe: AddressProbe;
   /** Chooses remaining steps of running jobs again. Default: as planned. */
   readonly rechooser?: Rechooser;
@@ -91,6 +97,8 @@ export interface SchedulerSettings {
   /** Unique among all schedulers that ever ran on this bus. */
   readonly id: string;
   readonly library: IntakeLibrary;
+  /** Profiles that came with the product. */
+  readonly profiles?: ProfileSet;
   readonly rates: Rates;
   /** One sentence on how energy is modelled, for receipts. */
   readonly energyMethod: string;
@@ -133,6 +141,8 @@ export class Scheduler {
   private readonly pool: InstancePool;
   private readonly leadership: Leadership;
   private readonly wantedPrograms: readonly string[];
+  private readonly profiles: ProfileStore;
+  private readonly profileService: ProfileService;
   private live: Parts | null = null;
   /** Gives keyed actors a place; of the leader only. */
   private directory: ActorDirectory | null = null;
@@ -159,6 +169,22 @@ export class Scheduler {
     const { executors } = settings.library;
     const { messaging } = components.bus;
     this.wantedPrograms = [...new Set(executors.flatMap((entry) => entry.programs))].sort();
+    this.profiles = new ProfileStore(
+      {
+        ...{ ...components, state: components.bus.state },
+        onEvent: (event, about, data) =>
+          this.publishOps(`mk.v1.${event}.${about}`, {
+            ...{ event, ...data },
+            at: new Date(components.clock.wallMs()).toISOString(),
+          }),
+      },
+      settings.profiles === undefined ? {} : { shipped: settings.profiles },
+    );
+    this.profileService = new ProfileService({
+      ...components,
+      store: this.profiles,
+      messaging: components.intake ?? messaging,
+    });
     this.leadership = new Leadership(components, {
       scheduler: settings.id,
       leaseMs: settings.leaseMs,
@@ -213,7 +239,7 @@ export class Scheduler {
     const planner = new JobPlanner(
       {
         fleet: this.fleet,
-        profiles: this.parts.profiles ?? NO_PROFILES,
+        profiles: profileSource(this.profiles),
         activeJobs: () => this.live?.jobs.activeJobs() ?? [],
       },
       { library, rates: this.settings.rates },
@@ -226,6 +252,10 @@ export class Scheduler {
         ...this.parts,
         ...{ journal, index, intake, admission, planner },
         rechooser: this.parts.rechooser ?? planner,
+        observe: (observation) => {
+          this.profiles.observe(observation);
+          this.parts.observe?.(observation);
+        },
         fleet: this.fleet,
         dispatcher: this.dispatcher,
         executor: (executor) => executors.get(executor),
@@ -268,18 +298,20 @@ export class Scheduler {
     jobs.useOwnership(ownership);
     const router = new JobRouter(
       {
-        ...{ bus, jobs, ownership, admission, index, clock, log },
+        ...{ bus, jobs, ownership, admission, index, clock, log, profiles: this.profileService },
         intake: this.parts.intake ?? messaging,
       },
       { scheduler: id, partitionCount },
     );
     this.live = { jobs, ownership, router };
     this.serveFleet();
+    await this.profiles.start();
     await ownership.start();
     await this.leadership.start();
     await this.learnFleet();
     await this.untilFleetKnown();
     router.start();
+    this.profileService.start();
     this.serveViews(jobs, resolver);
     this.startTimers();
     messaging
@@ -825,6 +857,7 @@ export class Scheduler {
       await this.leadership.stop();
       this.follow();
       await live?.ownership.leave();
+      await this.profiles.stop();
       this.halt();
     })();
     await this.isStopping;
@@ -835,6 +868,8 @@ export class Scheduler {
     this.leadership.halt();
     this.closeDirectory();
     this.cancelLearn();
+    this.profiles.halt();
+    this.profileService.stop();
     for (const cancel of this.timers.splice(0)) cancel();
     for (const list of [this.subscriptions, this.leaderSubscriptions]) {
       for (const subscription of list.splice(0)) subscription.unsubscribe();

@@ -22,6 +22,7 @@ export { type Demotion, type PathBase, QualityModel, type Retention } from "./qu
 export {
   addScore,
   EMPTY_QUALITY_RECORD,
+  hasScore,
   importQuality,
   type JobScore,
   NO_CLASS,

@@ -54,7 +54,7 @@ export interface QualityRecord {
   readonly configurations: Readonly<Record<string, ConfigurationRecord>>;
   /** Oldest first. */
   readonly remembered: readonly Remembered[];
-  /** Imported counts; they stand above those that came with the product. */
+  /** Imported counts; they take the place of those that came with the product. */
   readonly imported: readonly ConfigurationQuality[];
 }
 
@@ -97,21 +97,39 @@ export function addScore(record: QualityRecord, score: JobScore): QualityRecord 
   };
 }
 
-/** Takes the place of what was imported before; own counts stay. */
+/**
+ * Takes the place of all that was known of the configurations in it, so that importing twice, or
+ * importing what was exported here, counts nothing twice.
+ */
 export function importQuality(record: QualityRecord, profile: WorkflowProfile): QualityRecord {
-  return { ...record, imported: profile.configurations.slice(0, CONFIGURATIONS_MAX) };
+  const imported = new Map(record.imported.map((it) => [it.configuration, it]));
+  for (const quality of profile.configurations) imported.set(quality.configuration, quality);
+  const taken = new Set(profile.configurations.map((it) => it.configuration));
+  const hashes = new Set([...taken].map((it) => hashText64(it)));
+  return {
+    configurations: Object.fromEntries(
+      Object.entries(record.configurations).filter(([configuration]) => !taken.has(configuration)),
+    ),
+    remembered: record.remembered.filter((it) => !hashes.has(it.configurationHash)),
+    imported: [...imported.values()].slice(-CONFIGURATIONS_MAX),
+  };
+}
+
+/** True when a score of this kind was counted for the job and is remembered. */
+export function hasScore(record: QualityRecord, jobId: string, kind: ScoreKind): boolean {
+  return record.remembered.some((it) => it.jobId === jobId && it.kind === kind);
 }
 
 /**
- * What is known in all: own counts and, added to them, imported ones, or `shipped` ones where
- * nothing was imported.
+ * What is known in all: own counts and, added to them, imported ones, or `shipped` ones of
+ * configurations that were not imported.
  */
 export function toWorkflowProfile(
   workflow: string,
   record: QualityRecord,
   shipped: WorkflowProfile | null = null,
 ): WorkflowProfile {
-  const earlier = record.imported.length > 0 ? record.imported : (shipped?.configurations ?? []);
+  const earlier = [...(shipped?.configurations ?? []), ...record.imported];
   const merged = new Map(earlier.map((it) => [it.configuration, it] as const));
   for (const [configuration, own] of Object.entries(record.configurations)) {
     merged.set(configuration, merge(configuration, own, merged.get(configuration)));

@@ -91,7 +91,12 @@ describe("quality record", () => {
     const countOf = (record: QualityRecord) =>
       toWorkflowProfile("w", record, shipped).configurations[0]?.byClass.what?.count;
     expect(countOf(own)).toBe(101);
-    expect(countOf(importQuality(own, { workflow: "w", configurations: [of(10)] }))).toBe(11);
+    const imported = importQuality(own, { workflow: "w", configurations: [of(10)] });
+    expect(countOf(imported)).toBe(10);
+    expect(countOf(addScore(imported, score({ jobId: "j9" })))).toBe(11);
+    // What was exported here is known already.
+    const exported = toWorkflowProfile("w", own, shipped);
+    expect(countOf(importQuality(own, exported))).toBe(101);
   });
 });
 

@@ -53,12 +53,6 @@ export interface ProfileSource {
   speedOf(node: string): number;
 }
 
-export const NO_PROFILES: ProfileSource = {
-  executor: () => null,
-  quality: () => null,
-  speedOf: () => 1,
-};
-
 export interface JobPlannerComponents {
   readonly fleet: Fleet;
   readonly profiles: ProfileSource;
