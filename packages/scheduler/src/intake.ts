@@ -8,7 +8,13 @@
  *   I1. Where the fleet has more than one host, every input has copies on two of them, or the
  *       answer says that it has not.
  */
-import { chooseExecutors, type InputSize, type PlanDecision, planWorkflow } from "@murakkab/core";
+import {
+  chooseExecutors,
+  type InputSize,
+  type PlanDecision,
+  planWorkflow,
+  workflowSignature,
+} from "@murakkab/core";
 import { type Clock, canonicalJson, InvalidArgumentError } from "@murakkab/kit";
 import {
   type JobPlan,
@@ -168,14 +174,16 @@ export class Intake {
   /** The library's defaults within the job's constraints. */
   private defaultPlan(input: PlanningInput): JobPlan {
     const { workflow, submission, excludedTypes, planner } = input;
-    const makePlan = (): JobPlan =>
-      chooseExecutors({
+    const makePlan = (): JobPlan => ({
+      ...chooseExecutors({
         ...{ workflow, planner, excludedTypes },
         library: this.library,
         availability: this.planner.availability(submission),
         constraints: submission.constraints,
         notes: input.notes,
-      });
+      }),
+      workflowSignature: workflowSignature(workflow),
+    });
     // A workflow that came with the job is not known by its name.
     const isKnown = this.library.workflows.includes(workflow) && excludedTypes.size === 0;
     if (!isKnown) return makePlan();

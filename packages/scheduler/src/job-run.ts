@@ -28,7 +28,7 @@ import {
   type JobRecord,
   type JournaledEvent,
 } from "@murakkab/protocol";
-import { type JobEffect, type JobInput, JobMachine } from "./job-machine.ts";
+import { type JobEffect, type JobInput, JobMachine, type SettledStage } from "./job-machine.ts";
 import { ArtifactHolds, type HoldsComponents } from "./job-run/artifact-holds.ts";
 import { AttemptSender, type SenderComponents } from "./job-run/attempt-sender.ts";
 import { JobBudget } from "./job-run/job-budget.ts";
@@ -149,6 +149,12 @@ export class JobRun {
     const isReplanned = this.machine.replans.length > 0;
     const plan = isReplanned ? this.machine.plan : this.currentStatus.plan;
     return { ...this.currentStatus, plan, stepStates };
+  }
+
+  /** The plan as it ran, and what its drafts came to. */
+  get outcome(): { readonly plan: JobPlan; readonly stages: readonly SettledStage[] } {
+    const { plan, stages } = this.machine;
+    return { plan, stages };
   }
 
   /** What is still to come by its plan; null where nothing was predicted or it has ended. */

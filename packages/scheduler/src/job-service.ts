@@ -50,6 +50,8 @@ import type { JobPlanner } from "./planning/job-planner.ts";
 export interface JobServiceComponents extends JobRunComponents {
   readonly intake: Intake;
   readonly planner: JobPlanner;
+  /** Told of each job that succeeded, for whoever learns from it. */
+  readonly onSucceeded?: (run: JobRun) => void;
   readonly admission: Admission;
   readonly index: JobIndex;
   readonly journal: Log;
@@ -426,6 +428,7 @@ export class JobService {
     const { receipt } = status;
     if (receipt?.state === "succeeded") {
       this.parts.planner.observe(receipt.latencyMs, receipt.predicted?.latencyMs);
+      this.parts.onSucceeded?.(run);
     }
     this.keepFinished(status);
     owned.runs.delete(jobId);

@@ -20,7 +20,7 @@ import {
   serve,
 } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
-import { findAvailability } from "@murakkab/core";
+import { configurationKey, findAvailability, NO_CLASS, signatureOfPlan } from "@murakkab/core";
 import {
   type Cancel,
   type Clock,
@@ -65,6 +65,7 @@ import { InstancePool } from "./instance-pool.ts";
 import { FleetStarter } from "./instance-starter.ts";
 import { Intake, type IntakeLibrary } from "./intake.ts";
 import { InputResolver, noNodes } from "./job-inputs.ts";
+import type { JobRun } from "./job-run.ts";
 import { JobRouter } from "./job-router.ts";
 import { JobService } from "./job-service.ts";
 import { JobIndex } from "./journal/job-index.ts";
@@ -252,6 +253,7 @@ export class Scheduler {
         ...this.parts,
         ...{ journal, index, intake, admission, planner },
         rechooser: this.parts.rechooser ?? planner,
+        onSucceeded: (run) => this.learnDrafts(run),
         observe: (observation) => {
           this.profiles.observe(observation);
           this.parts.observe?.(observation);
@@ -319,6 +321,18 @@ export class Scheduler {
       .catch((error: unknown) =>
         log.warn({ event: "bus.flush-failed", err: error }, "flush failed"),
       );
+  }
+
+  /** Whether drafts were sure is part of what a staged path is expected to take. */
+  private learnDrafts({ jobId, outcome: { plan, stages } }: JobRun): void {
+    const atMs = this.parts.clock.wallMs();
+    for (const { isSure } of stages) {
+      this.profiles.addScore(signatureOfPlan(plan), {
+        ...{ jobId, atMs, kind: "sure", score: isSure ? 1 : 0 },
+        configuration: configurationKey(plan),
+        questionClass: plan.questionClass ?? NO_CLASS,
+      });
+    }
   }
 
   /** Without the fleet a submission would be refused for want of nodes that are there. */

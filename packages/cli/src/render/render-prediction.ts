@@ -88,7 +88,7 @@ function totals(plan: JobPlan, { columns, paint }: PredictionOptions): string[] 
     const head = `${padEnd(axis, 9)}${padEnd(text, amountColumns)}  `;
     const aside = `(${word}${printable(note)})`;
     const room = columns - head.length;
-    const texts = wrap(aside, Math.max(24, room)).map(paint.dim);
+    const texts = wrap(aside, room < 24 ? columns - 2 : room).map(paint.dim);
     // No room beside the amount: the origin goes below it.
     if (room < 24) return [head.trimEnd(), ...texts.map((line) => `  ${line}`)];
     return texts.map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);

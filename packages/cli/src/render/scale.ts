@@ -70,7 +70,10 @@ export function durationTicks(scale: Scale, count: number): number[] {
 
 /** A round value without the zeros that a measured one carries: `5.00 s` → `5 s`. */
 export function tickText(text: string): string {
-  return text.replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
+  return text
+    .replace(/(\.\d*?)0+(?=\D|$)/, "$1")
+    .replace(/\.(?=\D|$)/, "")
+    .replace(/ 00 (s|min)$/, "");
 }
 
 /** A bound belongs into the picture when it is not so far off that it would squeeze the points. */

@@ -1,7 +1,7 @@
 export * from "./knowledge.ts";
 export * from "./paths.ts";
 export * from "./plan-job.ts";
-export { classifyQuestion, OTHER_CLASS, questionClassesOf } from "./question-class.ts";
+export { classifyQuestion, OTHER_CLASS, questionClassOf } from "./question-class.ts";
 export * from "./simulate-schedule.ts";
 export { type InputSize, sourceName } from "./sizes.ts";
 export type { NodeKind } from "./cases.ts";

@@ -253,10 +253,20 @@ export class JobPlanner {
     slo: Slo,
     floor: { readonly tier: SloTier; readonly value: number } | null,
   ): JobPlan {
-    const { plan } = materialize(planCase, choice.optionIds, this.context, choice.totals);
+    const made = materialize(planCase, choice.optionIds, this.context, choice.totals);
+    const plan = { ...made.plan, ...this.identity() };
     const notes = [...plan.notes, ...this.notesOf(plan, planCase, floor)];
     const explanation = this.explain({ planCase, choice, slo, plan });
     return { ...plan, notes: [...new Set(notes)], explanation };
+  }
+
+  /** What beliefs are kept under, whatever of the workflow is run. */
+  private identity(): Pick<JobPlan, "workflowSignature" | "questionClass"> {
+    const { workflowSignature, questionClass } = this.base;
+    return {
+      ...(workflowSignature === undefined ? {} : { workflowSignature }),
+      ...(questionClass === undefined ? {} : { questionClass }),
+    };
   }
 
   private explain(parts: {

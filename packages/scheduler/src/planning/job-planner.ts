@@ -23,6 +23,7 @@ import {
   type JobProgress,
   planJob,
   type PlanJobRequest,
+  questionClassOf,
   queueMsFor,
   type Rates,
   rechoose,
@@ -31,6 +32,7 @@ import {
 import {
   ANY_NODE_KIND,
   type CounterOffer,
+  type ExecutorEntry,
   formatSlo,
   type JobPlan,
   type Library,
@@ -95,6 +97,7 @@ export class JobPlanner {
   private readonly parts: JobPlannerComponents;
   private readonly settings: JobPlannerSettings;
   private readonly calibration = new LatencyCalibration();
+  private readonly byCapability = new Map<string, readonly ExecutorEntry[]>();
 
   constructor(components: JobPlannerComponents, settings: JobPlannerSettings) {
     this.parts = components;
@@ -111,6 +114,27 @@ export class JobPlanner {
    * Errors: as core's `chooseExecutors`.
    */
   plan(input: PlanningInput, base?: JobPlan): PlanDecision {
+    return this.choose(input, base === undefined ? base : this.classify(input, base));
+  }
+
+  /** Beliefs are kept by the class of the question. */
+  private classify({ submission }: PlanningInput, base: JobPlan): JobPlan {
+    const { description } = submission;
+    const questionClass = questionClassOf(description ?? null, base, (capability) =>
+      this.executorsOf(capability),
+    );
+    return questionClass === null ? base : { ...base, questionClass };
+  }
+
+  private executorsOf(capability: string): readonly ExecutorEntry[] {
+    const known = this.byCapability.get(capability);
+    if (known !== undefined) return known;
+    const found = this.settings.library.executors.filter((it) => it.capability === capability);
+    this.byCapability.set(capability, found);
+    return found;
+  }
+
+  private choose(input: PlanningInput, base: JobPlan | undefined): PlanDecision {
     const { slo, objective } = input.submission;
     if (base !== undefined && Object.keys(slo).length === 0 && objective === undefined) {
       // Nothing to choose, and most often nothing to predict: work of some microseconds.

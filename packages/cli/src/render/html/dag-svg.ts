@@ -14,7 +14,11 @@ const PADDING = 10;
 const LAYER_GAP = 34;
 /** Average width of a character at 12 pixels; a little generous, so that texts stay inside. */
 const CHARACTER_WIDTH = 6.9;
+/** The name of a step is bold and a pixel larger. */
+const NAME_CHARACTER_WIDTH = 8.4;
 const TEXT_CHARACTERS_MAX = 30;
+/** A wide drawing shrinks to this share before it has to be scrolled: smaller could not be read. */
+const SHRINK_MIN = 0.78;
 
 interface Line {
   readonly text: string;
@@ -44,7 +48,7 @@ export function dagSvg(plan: JobPlan): string {
   const edges = layers.flat().flatMap((node) => edgesInto(node, { placed, tops, drawn }));
   const boxes = layers.flat().map((node) => boxOf(node, topOf(node, tops, drawn), drawn));
   return [
-    `<svg viewBox="-1 -1 ${width + 2} ${height + 2}" width="${width + 2}" height="${height + 2}" role="img" aria-label="the steps of the plan">`,
+    `<svg viewBox="-1 -1 ${width + 2} ${height + 2}" style="max-width:${width + 2}px;min-width:${Math.round(width * SHRINK_MIN)}px" role="img" aria-label="the steps of the plan">`,
     '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="head" d="M0 0L8 4L0 8z"/></marker></defs>',
     ...edges,
     ...boxes,
@@ -96,8 +100,11 @@ function sourcesOf(plan: JobPlan, step: string): string[] {
 }
 
 function boxWidth({ lines, isBox }: Drawn): number {
-  const characters = Math.max(...lines.map(({ text }) => text.length));
-  return Math.max(24, characters * CHARACTER_WIDTH + (isBox ? 2 * PADDING + 6 : 0));
+  const widths = lines.map(
+    ({ text, className }) =>
+      text.length * (className === "step" ? NAME_CHARACTER_WIDTH : CHARACTER_WIDTH),
+  );
+  return Math.max(24, Math.max(...widths) + (isBox ? 2 * PADDING + 6 : 0));
 }
 
 function boxHeight(drawn: Drawn | undefined): number {

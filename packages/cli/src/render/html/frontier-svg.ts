@@ -138,12 +138,10 @@ function ticks(frame: Frame): string {
   const log = (scale: Scale): string => (scale.isLog ? " (log scale)" : "");
   const xs = durationTicks(xScale, width < NARROW_WIDTH ? 3 : 6).map((value) => {
     const x = xOf(frame, value);
-    const label = text(
-      x,
-      bottom(frame) + 17,
-      tickText(formatDuration(value)),
-      'class="tick" text-anchor="middle"',
-    );
+    const content = tickText(formatDuration(value));
+    const isCut = x + (content.length * CHARACTER_WIDTH) / 2 > width;
+    const anchor = `class="tick" text-anchor="${isCut ? "end" : "middle"}"`;
+    const label = text(isCut ? width - 4 : x, bottom(frame) + 17, content, anchor);
     return line(x, EDGE.top, x, bottom(frame), "grid") + label;
   });
   const ys = roundTicks(yScale, 4).map((value) => {
@@ -252,27 +250,48 @@ export function pointFigures(point: FrontierPoint): string {
   return `${point.isChosen ? "Chosen: " : ""}${figures}`;
 }
 
-/** Beside the point, on the side where there is room. */
+/** Beside the point, in the corner where it hides the fewest others. */
 function chosenLabel(frame: Frame, frontier: readonly FrontierPoint[]): string {
   const chosen = frontier.find(({ isChosen }) => isChosen);
   if (chosen === undefined) return "";
-  const x = xOf(frame, chosen.latencyMs);
-  const y = yOf(frame, frame.axis.of(chosen));
   const quality = chosen.quality === null ? "" : `, quality ${formatShare(chosen.quality)}`;
   const value = frame.axis.format(frame.axis.of(chosen));
-  const figures = `${formatDuration(chosen.latencyMs)}, ${value}${quality}`;
-  const shown = frame.width < NARROW_WIDTH ? "chosen" : figures;
-  const isLeft = x + 14 + shown.length * CHARACTER_WIDTH > right(frame);
-  const isHigh = y < EDGE.top + 60;
-  // On the left it must not run over the scale either.
-  const leftX = Math.max(x - 14, EDGE.left + shown.length * CHARACTER_WIDTH);
-  const at = { x: isLeft ? leftX : x + 14, y: isHigh ? y + 24 : y - 24 };
-  const anchor = `text-anchor="${isLeft ? "end" : "start"}"`;
   // On a phone the figures would run over other points: the caption has them.
-  if (frame.width < NARROW_WIDTH) return text(at.x, at.y + 8, "chosen", `class="chosen" ${anchor}`);
+  const isNarrow = frame.width < NARROW_WIDTH;
+  const figures = isNarrow ? "" : `${formatDuration(chosen.latencyMs)}, ${value}${quality}`;
+  const x = xOf(frame, chosen.latencyMs);
+  const y = yOf(frame, frame.axis.of(chosen));
+  const width = Math.max("chosen".length, figures.length) * CHARACTER_WIDTH;
+  const height = isNarrow ? 14 : 28;
+  const corners = [-1, 1].flatMap((down) =>
+    [1, -1].map((side) => ({
+      side,
+      left: side > 0 ? x + 14 : x - 14 - width,
+      top: down < 0 ? y - 8 - height : y + 8,
+    })),
+  );
+  const others = frontier.filter((point) => point !== chosen);
+  const badness = ({ left, top }: (typeof corners)[number]): number => {
+    const isOut =
+      left < EDGE.left ||
+      left + width > right(frame) ||
+      top < EDGE.top ||
+      top + height > bottom(frame);
+    const hidden = others.filter((point) => {
+      const at = { x: xOf(frame, point.latencyMs), y: yOf(frame, frame.axis.of(point)) };
+      const isBeside = at.x < left - 6 || at.x > left + width + 6;
+      return !isBeside && at.y > top - 6 && at.y < top + height + 6;
+    });
+    return (isOut ? 1_000 : 0) + hidden.length;
+  };
+  const corner = corners.reduce((best, one) => (badness(one) < badness(best) ? one : best));
+  const anchor = `text-anchor="${corner.side > 0 ? "start" : "end"}"`;
+  const textX = corner.side > 0 ? corner.left : corner.left + width;
   return [
-    text(at.x, at.y, "chosen", `class="chosen" ${anchor}`),
-    text(at.x, at.y + 14, figures, `class="chosen-figures" ${anchor}`),
+    text(textX, corner.top + 11, "chosen", `class="chosen" ${anchor}`),
+    ...(isNarrow
+      ? []
+      : [text(textX, corner.top + 25, figures, `class="chosen-figures" ${anchor}`)]),
   ].join("");
 }
 

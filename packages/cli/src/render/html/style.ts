@@ -58,7 +58,7 @@ figcaption{color:var(--soft);font-size:13px;margin-top:8px}
 svg{display:block;width:100%;height:auto}
 svg.narrow{display:none}
 .scroll{overflow-x:auto;margin-bottom:22px}
-.scroll svg{width:auto;max-width:none;margin:0 auto}
+.scroll svg{margin:0 auto}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th{font-weight:500;color:var(--soft);text-align:left;font-size:12.5px}
 th,td{padding:6px 13px 6px 0;border-bottom:1px solid var(--hair);vertical-align:top}
