@@ -24,7 +24,12 @@ export const CLIP_SEC_MAX = 10;
 /** Cut and encoded anew: a clip that only pointed into the whole would keep its key frames. */
 export async function cutClips(
   sources: readonly ClipSource[],
-  how: { readonly dir: string; readonly prefix: string; readonly count: number; readonly random: Random },
+  how: {
+    readonly dir: string;
+    readonly prefix: string;
+    readonly count: number;
+    readonly random: Random;
+  },
 ): Promise<Clip[]> {
   const clips: Clip[] = [];
   for (let index = 0; index < how.count; index += 1) {

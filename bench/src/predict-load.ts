@@ -88,7 +88,11 @@ function round(value: number): number {
 export async function runLoad(
   cluster: Cluster,
   jobs: readonly LoadJob[],
-  how: { readonly ratePerSec: number; readonly random: Random; readonly say: (line: string) => void },
+  how: {
+    readonly ratePerSec: number;
+    readonly random: Random;
+    readonly say: (line: string) => void;
+  },
 ): Promise<LoadResult> {
   const outcomes: Promise<{ job: LoadJob; receipt: Receipt | null }>[] = [];
   let dueMs = performance.now();
@@ -141,7 +145,10 @@ function isKept({ state, sloMet }: Receipt): boolean {
 function describeMiss({ slo }: LoadJob, receipt: Receipt | null): string {
   if (receipt === null) return "";
   const { state, latencyMs, costUsd, predicted } = receipt;
-  const said = predicted === undefined ? "" : `, predicted ${Math.round(predicted.latencyMs.p50)} to ${Math.round(predicted.latencyMs.p95)} ms`;
+  const said =
+    predicted === undefined
+      ? ""
+      : `, predicted ${Math.round(predicted.latencyMs.p50)} to ${Math.round(predicted.latencyMs.p95)} ms`;
   return `${state}: ${formatSlo(slo)} took ${Math.round(latencyMs)} ms and $${costUsd.toPrecision(3)}${said}`;
 }
 

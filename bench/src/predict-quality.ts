@@ -38,7 +38,9 @@ export async function measureIntervals(
     const right = await answerAll(cluster, { ...work, constraints });
     const rate = right.filter((it) => it).length / right.length;
     rates.push(rate);
-    work.say(`configuration ${rates.length}: ${rate.toFixed(3)} of ${right.length} answers are right`);
+    work.say(
+      `configuration ${rates.length}: ${rate.toFixed(3)} of ${right.length} answers are right`,
+    );
     for (let draw = 0; draw < DRAWS; draw += 1) {
       const sample = drawSome(right, LABELLED_COUNT, work.random);
       const scoreSum = sample.filter((it) => it).length;
@@ -72,7 +74,11 @@ async function answerAll(
       const { constraints, video } = work;
       const request = { description: entry.question, inputs: [video], constraints };
       const receipt = await (await cluster.client.submit(request)).result();
-      right[index] = scoreAnswer(entry, receipt.answer ?? "", receipt.evidence[0]?.atSec ?? undefined);
+      right[index] = scoreAnswer(
+        entry,
+        receipt.answer ?? "",
+        receipt.evidence[0]?.atSec ?? undefined,
+      );
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, askInTurn));

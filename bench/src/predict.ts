@@ -82,10 +82,18 @@ async function measure(cluster: Cluster, context: BenchContext) {
       machine: describeMachine(natsServerVersion(cluster)),
       settings: {
         ...{ seed: SEED, clipSec: "6 to 10", warmUp: WARM_UP_COUNT * 2, alone: compared.length },
-        ...{ load: LOAD_SHARE, loadJobs: load.result.offered, ratePerSec: round(load.ratePerSec, 3) },
+        ...{
+          load: LOAD_SHARE,
+          loadJobs: load.result.offered,
+          ratePerSec: round(load.ratePerSec, 3),
+        },
         agents: 2,
       },
-      figures: [...predictionFigures(compared), ...qualityFigures(quality), ...loadFigures(load.result)],
+      figures: [
+        ...predictionFigures(compared),
+        ...qualityFigures(quality),
+        ...loadFigures(load.result),
+      ],
     };
   } finally {
     await rm(dir, { recursive: true, force: true });
@@ -139,14 +147,19 @@ async function compareAlone(
     const { predicted, latencyMs, costUsd } = receipt;
     if (predicted === undefined) {
       context.say(`not predicted: ${receipt.notes.join("; ")}`);
-      compared.push({ latencyRatio: Number.POSITIVE_INFINITY, costRatio: Number.POSITIVE_INFINITY });
+      compared.push({
+        latencyRatio: Number.POSITIVE_INFINITY,
+        costRatio: Number.POSITIVE_INFINITY,
+      });
       continue;
     }
     const latencyRatio = latencyMs / predicted.latencyMs.p50;
     const costRatio = costUsd / predicted.costUsd.p50;
     compared.push({ latencyRatio, costRatio });
     if (Math.abs(latencyRatio - 1) > 0.25 || Math.abs(costRatio - 1) > 0.1) {
-      const steps = receipt.steps.map((it) => `${it.step} ${Math.round(it.runMs)}/${Math.round(it.predicted?.runMs.p50 ?? 0)}`);
+      const steps = receipt.steps.map(
+        (it) => `${it.step} ${Math.round(it.runMs)}/${Math.round(it.predicted?.runMs.p50 ?? 0)}`,
+      );
       context.say(
         `${JSON.stringify(ask)}: latency ${latencyRatio.toFixed(2)}, cost ${costRatio.toFixed(2)} of what was said (${steps.join(", ")} ms)`,
       );
@@ -166,7 +179,10 @@ async function loadPart(
     const question = pick();
     const plans: Measured[] = [];
     for (const ask of ASKED) {
-      const { latencyMs, costUsd, energyWh, predicted, steps } = await runOn(cluster, clip, { ...ask, question });
+      const { latencyMs, costUsd, energyWh, predicted, steps } = await runOn(cluster, clip, {
+        ...ask,
+        question,
+      });
       plans.push({
         ...{ latencyMs, costUsd, energyWh },
         qualityLow: predicted?.quality?.low ?? 0,
@@ -184,7 +200,9 @@ async function loadPart(
   const coreSec = median(cases.flatMap((it) => it.plans.map((plan) => plan.coreSec)));
   const servableShare = jobs.filter((it) => it.isServable).length / jobs.length;
   const ratePerSec = (LOAD_SHARE * cores) / (coreSec * servableShare);
-  context.say(`${jobs.length} jobs at ${ratePerSec.toFixed(2)} per second, ${coreSec.toFixed(2)} core s each`);
+  context.say(
+    `${jobs.length} jobs at ${ratePerSec.toFixed(2)} per second, ${coreSec.toFixed(2)} core s each`,
+  );
   const result = await runLoad(cluster, jobs, { ratePerSec, random: draws, say: context.say });
   for (const miss of result.missed) context.say(`missed: ${miss}`);
   return { result, ratePerSec };
@@ -197,7 +215,10 @@ function predictionFigures(compared: readonly Compared[]): Figure[] {
   const cost = compared.map((it) => it.costRatio);
   const note = `${compared.length} jobs`;
   return [
-    bounded({ key: "latencyWithin25", value: share(latency, 0.25), unit: "0-1", note }, { atLeast: 0.8 }),
+    bounded(
+      { key: "latencyWithin25", value: share(latency, 0.25), unit: "0-1", note },
+      { atLeast: 0.8 },
+    ),
     bounded({ key: "costWithin10", value: share(cost, 0.1), unit: "0-1", note }, { atLeast: 0.8 }),
     { key: "latencyRatioP50", value: round(median(latency), 3), unit: "measured / p50" },
     { key: "latencyRatioP90", value: round(quantile(latency, 0.9), 3), unit: "measured / p50" },
@@ -208,27 +229,51 @@ function predictionFigures(compared: readonly Compared[]): Figure[] {
 function qualityFigures({ coverage, widthMedian, widthMax, rates }: QualityResult): Figure[] {
   const note = `accuracies ${rates.map((it) => it.toFixed(2)).join(", ")}`;
   return [
-    bounded({ key: "qualityCoverage", value: round(coverage, 3), unit: "0-1", note }, { atLeast: 0.9 }),
     bounded(
-      { key: "qualityIntervalWidth", value: round(widthMedian, 3), unit: "0-1", note: `median; the widest ${round(widthMax, 3)}` },
+      { key: "qualityCoverage", value: round(coverage, 3), unit: "0-1", note },
+      { atLeast: 0.9 },
+    ),
+    bounded(
+      {
+        key: "qualityIntervalWidth",
+        value: round(widthMedian, 3),
+        unit: "0-1",
+        note: `median; the widest ${round(widthMax, 3)}`,
+      },
       { atMost: 0.3 },
     ),
   ];
 }
 
 function loadFigures(result: LoadResult): Figure[] {
-  const { accepted, kept, servable, acceptedServable, infeasible, infeasibleAccepted, offered } = result;
+  const { accepted, kept, servable, acceptedServable, infeasible, infeasibleAccepted, offered } =
+    result;
   return [
     bounded(
-      { key: "sloKept", value: round(kept / Math.max(1, accepted), 4), unit: "0-1", note: `${kept} of ${accepted} accepted, ${offered} offered` },
+      {
+        key: "sloKept",
+        value: round(kept / Math.max(1, accepted), 4),
+        unit: "0-1",
+        note: `${kept} of ${accepted} accepted, ${offered} offered`,
+      },
       { atLeast: 0.99 },
     ),
     bounded(
-      { key: "acceptedShare", value: round(acceptedServable / Math.max(1, servable), 3), unit: "0-1", note: `${acceptedServable} of ${servable} that the oracle could serve` },
+      {
+        key: "acceptedShare",
+        value: round(acceptedServable / Math.max(1, servable), 3),
+        unit: "0-1",
+        note: `${acceptedServable} of ${servable} that the oracle could serve`,
+      },
       { atLeast: 0.8 },
     ),
     bounded(
-      { key: "infeasibleAccepted", value: infeasibleAccepted, unit: "count", note: `of ${infeasible} that no plan came near to` },
+      {
+        key: "infeasibleAccepted",
+        value: infeasibleAccepted,
+        unit: "count",
+        note: `of ${infeasible} that no plan came near to`,
+      },
       { atMost: 0 },
     ),
   ];

@@ -116,7 +116,7 @@ describe("progress", () => {
 
   test("a choice made again on the way shows the new executor of steps that had not begun", () => {
     const steps = PLAN.steps.map((step) => ({ ...step, executor: `new-${step.executor}` }));
-    const planned = jobEvent("planned", 850, { plan: { ...PLAN, steps } });
+    const planned = jobEvent("replanned", 850, { reason: "latency was at risk", ...PLAN, steps });
     const again = applyEvent(progress, planned);
     expect(again.state).toBe("running");
     expect(again.steps.find(({ step }) => step === "answer")?.executor).toBe("new-evidence-answer");

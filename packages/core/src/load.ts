@@ -44,7 +44,8 @@ export function earliestHarmlessDueMs(
   const delayMs = job.workMs / Math.max(1, cores);
   const harmed = active.filter((it) => {
     if (!it.hasBound || it.dueInMs < job.dueInMs) return false;
-    const endMs = queueMsFor(it.dueInMs, active, cores) - it.workMs / Math.max(1, cores) + it.aloneMs;
+    const endMs =
+      queueMsFor(it.dueInMs, active, cores) - it.workMs / Math.max(1, cores) + it.aloneMs;
     return endMs <= it.dueInMs && endMs + delayMs > it.dueInMs;
   });
   if (harmed.length === 0) return job.dueInMs;

@@ -221,6 +221,7 @@ export const jobWaitSchema = z
 export const jobEventsSchema = z
   .strictObject({ after: z.number().int().nonnegative().default(0) })
   .nullable();
+export const jobExplainSchema = z.strictObject({}).nullable();
 export const jobCancelSchema = z
   .strictObject({ reason: z.string().max(500).exactOptional() })
   .nullable();
@@ -545,6 +546,7 @@ export const handOverReplySchema = z.object({ partitions: z.array(z.number()) })
 export const JOB_VERBS = [
   "submit",
   "get",
+  "explain",
   "wait",
   "events",
   "cancel",

@@ -8,8 +8,7 @@
  *   R1. The terminal state is told to waiters only after its event is acknowledged.
  *   R2. Artifacts of the job stay pinned until the terminal state.
  */
-import type { Rates } from "@murakkab/core";
-import type { ActiveJob } from "@murakkab/core";
+import type { ActiveJob, Rates } from "@murakkab/core";
 import {
   assertNever,
   type Cancel,
@@ -31,9 +30,9 @@ import {
 import { type JobEffect, type JobInput, JobMachine, type SettledStage } from "./job-machine.ts";
 import { ArtifactHolds, type HoldsComponents } from "./job-run/artifact-holds.ts";
 import { AttemptSender, type SenderComponents } from "./job-run/attempt-sender.ts";
+import { forecastOf } from "./job-run/forecast.ts";
 import { JobBudget } from "./job-run/job-budget.ts";
 import { type EntrySink, JobLog } from "./job-run/job-log.ts";
-import { forecastOf } from "./job-run/forecast.ts";
 import { StepGate, type StepGateComponents } from "./job-run/step-gate.ts";
 import { FencedError } from "./journal/partition-journal.ts";
 import { makeReceipt } from "./receipt.ts";

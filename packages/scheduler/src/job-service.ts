@@ -25,7 +25,13 @@ import {
   TerminalError,
   UnavailableError,
 } from "@murakkab/kit";
-import { isTerminalState, type JobReply, type JobStatus, type Receipt } from "@murakkab/model";
+import {
+  isTerminalState,
+  type JobReply,
+  type JobStatus,
+  type PlanExplanation,
+  type Receipt,
+} from "@murakkab/model";
 import {
   type AttemptResult,
   type JobEvent,
@@ -476,6 +482,16 @@ export class JobService {
     const receipt = stored.events.at(-1)?.event.data["receipt"] as Receipt | undefined;
     if (stored.record === null || receipt === undefined) throw expired(jobId);
     return { ...stored.record.status, state: receipt.state, receipt };
+  }
+
+  /** Why it got its plan, by what is known now; null for jobs that had nothing to choose by. */
+  async explain(jobId: string): Promise<{ readonly explanation: PlanExplanation | null }> {
+    const record = this.runs.get(jobId)?.past.record ?? (await this.readIndexed(jobId))?.record;
+    if (record === undefined || record === null) {
+      await this.get(jobId); // says why it is not there
+      return { explanation: null };
+    }
+    return { explanation: this.parts.planner.explainRecord(record) };
   }
 
   /** The terminal state, or the present one after `timeoutMs` or when the job moves elsewhere. */

@@ -5,6 +5,7 @@
  * Does not:  judge: a ratio is measured over expected, no more.
  */
 import type { Messaging } from "@murakkab/bus";
+import { isRuntimeError } from "@murakkab/kit";
 import type {
   Estimate,
   JobPlan,
@@ -16,9 +17,11 @@ import type {
 } from "@murakkab/model";
 import type { JobEvent } from "@murakkab/protocol";
 import { subjects } from "@murakkab/protocol";
-import { callUntilAnswered, READ_POLICY } from "./call-until-answered.ts";
+import { callUntilAnswered, READ_POLICY, type RepeatPolicy } from "./call-until-answered.ts";
 import { jobStatusIn, listIn } from "./read-answer.ts";
 
+/** Some hundred solves; and whoever does not listen must not be waited for long. */
+const EXPLAIN_POLICY: RepeatPolicy = { ...READ_POLICY, silenceMs: [10_000], totalMs: 10_000, absentMs: 0 };
 /** A job's plan comes within its first events; a page has hundreds. */
 const EVENT_PAGES_MAX = 100;
 
@@ -79,16 +82,34 @@ export async function explainJob(messaging: Messaging, jobId: string): Promise<J
   const plan = plans[0] ?? status.plan;
   const receipt = status.receipt ?? null;
   const lastPlan = plans.at(-1) ?? status.plan;
+  const explanation = await explanationOf(messaging, jobId);
   return {
     jobId: status.jobId,
     state: status.state,
     plan,
     lastPlan,
-    explanation: plan?.explanation ?? null,
+    explanation: explanation ?? plan?.explanation ?? null,
     predicted: receipt?.predicted ?? plan?.predicted ?? null,
     receipt,
     comparison: receipt === null ? null : compareReceipt(receipt, lastPlan),
   };
+}
+
+/** The reasons, worked out when they are asked for; null from a scheduler that does not explain. */
+async function explanationOf(messaging: Messaging, jobId: string): Promise<PlanExplanation | null> {
+  const request = { subject: subjects.jobExplain(jobId), value: null };
+  try {
+    const answer = await callUntilAnswered<{ explanation?: PlanExplanation | null }>(
+      messaging,
+      request,
+      { policy: EXPLAIN_POLICY },
+    );
+    return answer.explanation ?? null;
+  } catch (error) {
+    // One of a former version does not listen there; its plan says what it can.
+    if (isRuntimeError(error) && (error.isRetryable || error.code === "EXPIRED")) return null;
+    throw error;
+  }
 }
 
 /** Null where the receipt has no prediction. */
@@ -124,6 +145,19 @@ function compare(expected: Estimate, actual: number): Comparison {
 }
 
 /** In the order in which they were made: the first is the accepted one. */
+/** The parts of a plan that a choice on the way may change are in its event. */
+function changedPlan(plan: JobPlan, data: Readonly<Record<string, unknown>>): JobPlan {
+  const { steps, output, notes, stages, predicted } = data as Partial<JobPlan>;
+  return {
+    ...plan,
+    ...(steps === undefined ? {} : { steps }),
+    ...(output === undefined ? {} : { output }),
+    ...(notes === undefined ? {} : { notes }),
+    ...(stages === undefined ? {} : { stages }),
+    ...(predicted === undefined ? {} : { predicted }),
+  };
+}
+
 async function plansOf(messaging: Messaging, jobId: string): Promise<JobPlan[]> {
   const subject = subjects.jobEvents(jobId);
   const plans: JobPlan[] = [];
@@ -134,9 +168,11 @@ async function plansOf(messaging: Messaging, jobId: string): Promise<JobPlan[]> 
       policy: READ_POLICY,
     });
     const events = listIn<JobEvent>(answer, "events", subject);
-    for (const { data } of events) {
+    for (const { event, data } of events) {
       const plan = data["plan"] as JobPlan | undefined;
       if (Array.isArray(plan?.steps)) plans.push(plan);
+      const last = plans.at(-1);
+      if (event === "replanned" && last !== undefined) plans.push(changedPlan(last, data));
     }
     const last = events.at(-1)?.number;
     if (answer.hasMore !== true || last === undefined || last <= after) break;

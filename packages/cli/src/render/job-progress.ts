@@ -55,9 +55,12 @@ export function applyEvent(progress: JobProgress, event: JobEvent): JobProgress 
   const { data, sinceMs } = event;
   if (TERMINAL.has(event.event)) return endJob(progress, event);
   if (event.event === "planned" && isPlan(data["plan"])) {
-    // Chosen again on the way: the job runs on.
     const { state } = progress;
     return { ...keepSteps(progress, startProgress(data["plan"])), state, sinceMs };
+  }
+  // Chosen again on the way: the job runs on.
+  if (event.event === "replanned" && isPlan(data)) {
+    return { ...keepSteps(progress, startProgress(data)), state: "running", sinceMs };
   }
   const change = stepChange(event);
   const steps =

@@ -115,7 +115,8 @@ class CaseBuilder {
     // A path whose quality nobody knows can be promised by nobody: only the workflow as it was
     // given is taken on trust.
     const isWhole = path.path.leftOut.length === 0 && path.path.stages.length === 0;
-    if (base === null && visited.length === 0 && !(isWhole && knowledge.quality === null)) return [];
+    if (base === null && visited.length === 0 && !(isWhole && knowledge.quality === null))
+      return [];
     const scale = base === null ? null : lossScale(base, knowledge.quality?.level ?? 0.9);
     const lossOf = (label: string, key: string): number =>
       scale === null || knowledge.quality === null
@@ -150,7 +151,9 @@ class CaseBuilder {
     const groups = new Map<string, { sizes: Map<string, number>; options: StepOption[] }>();
     for (const option of options) {
       const sizes = outputSizes({ ...planned, ...batchOf(option) }, option.profile, option.shape);
-      const key = [...sizes].map(([name, size]) => (matters.has(name) ? roundSize(size) : "")).join(" ");
+      const key = [...sizes]
+        .map(([name, size]) => (matters.has(name) ? roundSize(size) : ""))
+        .join(" ");
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { sizes, options: [option] });
       else {
@@ -176,7 +179,9 @@ class CaseBuilder {
     return this.candidatesFor(path, planned).flatMap((candidate) =>
       kinds
         .filter((kind) => candidate.entry.programs.every((name) => kind.programs.has(name)))
-        .flatMap((kind) => this.batches(planned, candidate, sizes).map((batch) => ({ kind, batch })))
+        .flatMap((kind) =>
+          this.batches(planned, candidate, sizes).map((batch) => ({ kind, batch })),
+        )
         .flatMap(({ kind, batch }) => {
           const option = this.makeOption({ planned, candidate, kind, batch, sizes, label, lossOf });
           return option === null ? [] : [option];
@@ -184,7 +189,10 @@ class CaseBuilder {
     );
   }
 
-  private candidatesFor(path: SkeletonPath, planned: JobPlan["steps"][number]): readonly Candidate[] {
+  private candidatesFor(
+    path: SkeletonPath,
+    planned: JobPlan["steps"][number],
+  ): readonly Candidate[] {
     const { capabilities, availability, constraints, knowledge } = this.context;
     const step = path.path.workflow.steps.find((it) => it.id === planned.step);
     const memoKey = `${planned.step} ${planned.capability} ${step?.executor ?? ""} ${canonicalJson(step?.knobs ?? {})}`;
@@ -211,7 +219,9 @@ class CaseBuilder {
     if (items <= 1) return [1];
     const whole = Math.min(items, entry.batchMax);
     const perCore = Math.ceil(items / Math.max(1, Math.floor(this.context.cores)));
-    return [...new Set([whole, Math.min(perCore, entry.batchMax), Math.min(4, items, entry.batchMax)])];
+    return [
+      ...new Set([whole, Math.min(perCore, entry.batchMax), Math.min(4, items, entry.batchMax)]),
+    ];
   }
 
   private makeOption(it: {
@@ -237,7 +247,12 @@ class CaseBuilder {
     const cost = stepCost(entry, profile, shape, parts);
     const key = optionKey({ executor: entry.id, knobs });
     const nodeKind = kinds.length > 1 ? kind.kind : null;
-    const id = optionIdOf({ executor: entry.id, knobs, ...(batch === null ? {} : { batchItems: batch }), ...(nodeKind === null ? {} : { nodeKind }) });
+    const id = optionIdOf({
+      executor: entry.id,
+      knobs,
+      ...(batch === null ? {} : { batchItems: batch }),
+      ...(nodeKind === null ? {} : { nodeKind }),
+    });
     const how = { attempts: shape.attempts, logLoss: it.lossOf(it.label, key), dispatchMs };
     const point = toPoint(id, entry, cost, how);
     return { id, entry, knobs, nodeKind, batchItems: batch, profile, shape, point };
@@ -258,7 +273,13 @@ class CaseBuilder {
         names.every((name, index) => options.get(name) === keyPart(ids[index] ?? "")),
       );
     const { options } = partial;
-    return { path, options, problem, visited: null, isBanned: visited.length === 0 ? null : isBanned };
+    return {
+      path,
+      options,
+      problem,
+      visited: null,
+      isBanned: visited.length === 0 ? null : isBanned,
+    };
   }
 
   private direct(path: SkeletonPath, partial: Partial, visited: VisitedConfiguration): PlanCase[] {
@@ -391,7 +412,8 @@ type Group = { readonly sizes: Map<string, number>; readonly options: StepOption
 
 /** The smallest groups' sizes are raised to the next until few enough are left (S2 upwards). */
 function mergeGroups(groups: readonly Group[]): readonly Group[] {
-  const total = (group: Group): number => [...group.sizes.values()].reduce((sum, it) => sum + it, 0);
+  const total = (group: Group): number =>
+    [...group.sizes.values()].reduce((sum, it) => sum + it, 0);
   const sorted = [...groups].sort((a, b) => total(a) - total(b));
   while (sorted.length > SIZES_PER_STEP_MAX) {
     const gaps = sorted.slice(1).map((it, index) => total(it) - total(sorted[index] ?? it));

@@ -82,13 +82,27 @@ function reasonOf(
   const { code, feasibleAt, objectiveBehind, by, forced } = verdict;
   switch (code) {
     case "dominated":
-      return { reason: `${by ?? "another option"} is as good or better in time, cost, energy and quality` };
+      return {
+        reason: `${by ?? "another option"} is as good or better in time, cost, energy and quality`,
+      };
     case "breaks-latency":
-      return broken("latency", feasibleAt === undefined ? null : milliseconds(feasibleAt), `latency<${milliseconds(slo.latencyMsMax ?? 0)}`);
+      return broken(
+        "latency",
+        feasibleAt === undefined ? null : milliseconds(feasibleAt),
+        `latency<${milliseconds(slo.latencyMsMax ?? 0)}`,
+      );
     case "breaks-cost":
-      return broken("cost", feasibleAt === undefined ? null : dollars(feasibleAt), `cost<${dollars(slo.costUsdMax ?? 0)}`);
+      return broken(
+        "cost",
+        feasibleAt === undefined ? null : dollars(feasibleAt),
+        `cost<${dollars(slo.costUsdMax ?? 0)}`,
+      );
     case "breaks-energy":
-      return broken("energy", feasibleAt === undefined ? null : wattHours(feasibleAt), `energy<${wattHours(slo.energyWhMax ?? 0)}`);
+      return broken(
+        "energy",
+        feasibleAt === undefined ? null : wattHours(feasibleAt),
+        `energy<${wattHours(slo.energyWhMax ?? 0)}`,
+      );
     case "breaks-quality": {
       const at = feasibleAt === undefined ? null : Math.exp(-feasibleAt).toFixed(3);
       return broken("quality", at, `quality>=${(slo.qualityMin ?? 0).toFixed(3)}`);
@@ -96,7 +110,8 @@ function reasonOf(
     case "worse-objective": {
       const behind = objectiveBehind ?? 0;
       const total = forced === undefined ? "" : `: ${objectiveText(objective, forced)} in all`;
-      if (behind <= 0) return { reason: `no better in ${objective}${total}; ties go to what is cheaper` };
+      if (behind <= 0)
+        return { reason: `no better in ${objective}${total}; ties go to what is cheaper` };
       return {
         reason: `every bound would hold, but ${objective} is worse by ${amountText(objective, behind)}${total}`,
         toWin: `it would have to take ${amountText(objective, behind)} less`,
@@ -107,7 +122,11 @@ function reasonOf(
   }
 }
 
-function broken(axis: string, at: string | null, bound: string): { reason: string; toWin?: string } {
+function broken(
+  axis: string,
+  at: string | null,
+  bound: string,
+): { reason: string; toWin?: string } {
   const reason = `no whole plan with it keeps ${bound}`;
   if (at === null) return { reason };
   return { reason, toWin: `the bound on ${axis} would have to be ${at}` };
@@ -174,7 +193,9 @@ function frontierOf(parts: ExplainParts): FrontierPoint[] {
     }
   }
   const chosen = { ...toPoint(planCase, choice.optionIds, choice.totals, context), isChosen: true };
-  const others = points.filter((it) => !isSame(it, chosen) && !points.some((by) => dominates(by, it)));
+  const others = points.filter(
+    (it) => !isSame(it, chosen) && !points.some((by) => dominates(by, it)),
+  );
   return [chosen, ...thinOut(others, FRONTIER_POINTS_MAX - 1)].sort(
     (a, b) => a.latencyMs - b.latencyMs || a.costUsd - b.costUsd,
   );
@@ -194,7 +215,10 @@ function toPoint(
     energyWh: totals.energyWh.expected,
     quality: qualityOf(planCase, context, totals)?.mean ?? null,
     summary: skeleton.steps
-      .map((step, index) => `${step.step}: ${ids[index] ?? ""}${deferred.has(step.step) ? " if unsure" : ""}`)
+      .map(
+        (step, index) =>
+          `${step.step}: ${ids[index] ?? ""}${deferred.has(step.step) ? " if unsure" : ""}`,
+      )
       .join(", "),
     isChosen: false,
   };
@@ -219,7 +243,8 @@ function dominates(a: FrontierPoint, b: FrontierPoint): boolean {
 function thinOut(points: readonly FrontierPoint[], count: number): readonly FrontierPoint[] {
   if (points.length <= count) return points;
   const sorted = [...points].sort((a, b) => a.latencyMs - b.latencyMs);
-  return Array.from({ length: count }, (_, index) => sorted[Math.floor((index * sorted.length) / count)]).filter(
-    (it) => it !== undefined,
-  );
+  return Array.from(
+    { length: count },
+    (_, index) => sorted[Math.floor((index * sorted.length) / count)],
+  ).filter((it) => it !== undefined);
 }

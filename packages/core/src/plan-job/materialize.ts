@@ -10,7 +10,13 @@ import type {
 } from "@murakkab/model";
 import type { ChoiceTotals } from "../optimize/problem.ts";
 import { type CaseContext, type PlanCase, sourceSteps } from "./cases.ts";
-import { type EstimateParts, type StepCost, type StepOption, stepCost, stepPrediction } from "./estimate.ts";
+import {
+  type EstimateParts,
+  type StepCost,
+  type StepOption,
+  stepCost,
+  stepPrediction,
+} from "./estimate.ts";
 import { type ScheduledStep, simulateSchedule } from "./simulate-schedule.ts";
 
 export interface MaterializedPlan {
@@ -71,30 +77,44 @@ function predict(
     const option = options[index];
     return option === undefined
       ? null
-      : { planned, option, cost: stepCost(option.entry, option.profile, option.shape, partsFor(option, context)) };
+      : {
+          planned,
+          option,
+          cost: stepCost(option.entry, option.profile, option.shape, partsFor(option, context)),
+        };
   });
   const known = rows.filter((it) => it !== null);
   const sum = (names: readonly string[], value: (cost: StepCost) => number): number =>
-    known.filter((it) => names.includes(it.planned.step)).reduce((all, it) => all + value(it.cost), 0);
+    known
+      .filter((it) => names.includes(it.planned.step))
+      .reduce((all, it) => all + value(it.cost), 0);
   const latency = (names: readonly string[], factor: (cost: StepCost) => number): number =>
     context.queueMs +
     simulateSchedule(
       known
         .filter((it) => names.includes(it.planned.step))
-        .map((it): ScheduledStep => ({
-          step: it.planned.step,
-          after: sourceSteps(skeleton, it.planned.step),
-          attempts: it.option.shape.attempts,
-          attemptMs: it.cost.attemptMs * factor(it.cost) + context.dispatchMs,
-          cores: it.option.entry.resources.cores,
-        })),
+        .map(
+          (it): ScheduledStep => ({
+            step: it.planned.step,
+            after: sourceSteps(skeleton, it.planned.step),
+            attempts: it.option.shape.attempts,
+            attemptMs: it.cost.attemptMs * factor(it.cost) + context.dispatchMs,
+            cores: it.option.entry.resources.cores,
+          }),
+        ),
       context.cores,
     );
   const upperOf = (value: (cost: StepCost) => number) =>
     sum(worst.steps, (it) => value(it) * it.sumUpper);
   const p50Ms = latency(likely.steps, () => 1);
   return {
-    latencyMs: { p50: p50Ms, p95: Math.max(p50Ms, latency(worst.steps, (it) => it.sumUpper)) },
+    latencyMs: {
+      p50: p50Ms,
+      p95: Math.max(
+        p50Ms,
+        latency(worst.steps, (it) => it.sumUpper),
+      ),
+    },
     costUsd: { p50: sum(likely.steps, (it) => it.costUsd), p95: upperOf((it) => it.costUsd) },
     energyWh: { p50: sum(likely.steps, (it) => it.energyWh), p95: upperOf((it) => it.energyWh) },
     quality: qualityOf(planCase, context, totals),

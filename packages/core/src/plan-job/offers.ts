@@ -1,7 +1,7 @@
 /**
  * The nearest SLOs that could be kept, one per axis that gives way, or which bound is in the way.
  */
-import { type CounterOffer, formatSlo, type Slo, type SloAxis, SLO_AXES } from "@murakkab/model";
+import { type CounterOffer, formatSlo, SLO_AXES, type Slo, type SloAxis } from "@murakkab/model";
 import type { Relaxation } from "../optimize/problem.ts";
 import { relaxations } from "../optimize/relax.ts";
 import type { CaseContext, PlanCase } from "./cases.ts";

@@ -35,7 +35,9 @@ export function enumeratePaths(
   if (join.staging === null) return [whole, ...reduced];
   const { staging } = join;
   const staged = subsets.flatMap((first) =>
-    staging.atLeast.flatMap((atLeast) => stageVariants(workflow, { ...join, staging }, { first, atLeast, capabilities })),
+    staging.atLeast.flatMap((atLeast) =>
+      stageVariants(workflow, { ...join, staging }, { first, atLeast, capabilities }),
+    ),
   );
   return [whole, ...reduced, ...staged];
 }
@@ -49,10 +51,7 @@ interface Join {
   readonly output: string;
 }
 
-function findJoin(
-  workflow: Workflow,
-  capabilities: ReadonlyMap<string, Capability>,
-): Join | null {
+function findJoin(workflow: Workflow, capabilities: ReadonlyMap<string, Capability>): Join | null {
   const { output } = workflow;
   if (output.kind !== "step") return null;
   const step = workflow.steps.find((it) => it.id === output.step);
@@ -65,7 +64,13 @@ function findJoin(
   const entry = capability.executors.find((it) => it.staging !== undefined);
   // All executors of the capability must be able to say how sure they are, or none is asked.
   const canAll = capability.executors.every((it) => it.staging !== undefined);
-  return { step, capability, optional, staging: canAll ? (entry?.staging ?? null) : null, output: output.output };
+  return {
+    step,
+    capability,
+    optional,
+    staging: canAll ? (entry?.staging ?? null) : null,
+    output: output.output,
+  };
 }
 
 /** Non-empty ones, without the whole; small ones first, in a fixed order. */
@@ -85,7 +90,11 @@ function withoutInputs(step: WorkflowStep, names: readonly string[]): WorkflowSt
 function leaveOut(workflow: Workflow, join: Join, kept: readonly string[]): PlanPath {
   const leftOut = join.optional.filter((name) => !kept.includes(name));
   const steps = workflow.steps.map((it) => (it === join.step ? withoutInputs(it, leftOut) : it));
-  return { workflow: { ...workflow, steps: pruneSteps(steps, [join.step.id]) }, stages: [], leftOut };
+  return {
+    workflow: { ...workflow, steps: pruneSteps(steps, [join.step.id]) },
+    stages: [],
+    leftOut,
+  };
 }
 
 /** With the draft's hints where to look, and without. */
@@ -108,7 +117,9 @@ function stageVariants(
   const steps = plain.workflow.steps.map((step) => {
     if (!deferred.has(step.id) || step.id === join.step.id) return step;
     const ports = Object.entries(how.capabilities.get(step.capability)?.inputs ?? {});
-    const port = ports.find(([name, it]) => it.isOptional === true && it.type === type && step.inputs[name] === undefined);
+    const port = ports.find(
+      ([name, it]) => it.isOptional === true && it.type === type && step.inputs[name] === undefined,
+    );
     if (port === undefined) return step;
     isFocused = true;
     const source: Source = { kind: "step", step: draft, output: focus };
@@ -160,7 +171,10 @@ function ancestors(steps: readonly WorkflowStep[], ids: readonly string[]): Read
   return found;
 }
 
-function pruneSteps(steps: readonly WorkflowStep[], ids: readonly string[]): readonly WorkflowStep[] {
+function pruneSteps(
+  steps: readonly WorkflowStep[],
+  ids: readonly string[],
+): readonly WorkflowStep[] {
   const needed = ancestors(steps, ids);
   return steps.filter((step) => needed.has(step.id));
 }

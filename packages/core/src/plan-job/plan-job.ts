@@ -22,11 +22,18 @@ import type {
 import type { Rates } from "../accounting.ts";
 import { groupCapabilities } from "../capability.ts";
 import { type ChooseRequest, chooseExecutors } from "../choose.ts";
-import type { ChoiceLimits, SolvedChoice } from "../optimize/problem.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
+import type { ChoiceLimits, SolvedChoice } from "../optimize/problem.ts";
 import { solveCases } from "../optimize/solve.ts";
 import { configurationKey, pathKey } from "../profile/configuration.ts";
-import { buildCases, type CaseContext, type NodeKind, optionIdOf, type PlanCase, type SkeletonPath } from "./cases.ts";
+import {
+  buildCases,
+  type CaseContext,
+  type NodeKind,
+  optionIdOf,
+  type PlanCase,
+  type SkeletonPath,
+} from "./cases.ts";
 import { explainPlan } from "./explain-plan.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { materialize } from "./materialize.ts";
@@ -58,7 +65,11 @@ export interface PlanJobRequest extends ChooseRequest {
 
 export type PlanDecision =
   | { readonly kind: "accepted"; readonly plan: JobPlan }
-  | { readonly kind: "counter-offer"; readonly message: string; readonly offers: readonly CounterOffer[] }
+  | {
+      readonly kind: "counter-offer";
+      readonly message: string;
+      readonly offers: readonly CounterOffer[];
+    }
   | { readonly kind: "rejected"; readonly message: string; readonly binding: string };
 
 /** What a job gets that says nothing of quality, and how that gives way to its bounds. */
@@ -115,9 +126,20 @@ export class JobPlanner {
     const classes = base.steps.flatMap((step) =>
       questionClassesOf(capabilities.get(step.capability)?.executors ?? []),
     );
-    const { knowledge, rates, kinds, cores, queueMs, dispatchMs, availability, constraints } = request;
+    const { knowledge, rates, kinds, cores, queueMs, dispatchMs, availability, constraints } =
+      request;
     this.context = {
-      ...{ capabilities, availability, constraints, kinds, knowledge, rates, cores, queueMs, dispatchMs },
+      ...{
+        capabilities,
+        availability,
+        constraints,
+        kinds,
+        knowledge,
+        rates,
+        cores,
+        queueMs,
+        dispatchMs,
+      },
       questionClass: classifyQuestion(request.question ?? "", classes),
       sizes: new Map([...inputSizes(request.inputSizes), ...(progress?.sizes ?? [])]),
       limits: {},
@@ -173,7 +195,13 @@ export class JobPlanner {
     const slo = plan.explanation?.slo ?? resolveTiers(this.request.slo, tierScale(this.cases));
     const { planCase, ids } = found;
     const totals = evaluateChoice(planCase.problem, ids);
-    const choice = { kind: "solved", optionIds: ids, totals, gapRatio: plan.explanation?.gapRatio ?? 0, nodeCount: 0 } as const;
+    const choice = {
+      kind: "solved",
+      optionIds: ids,
+      totals,
+      gapRatio: plan.explanation?.gapRatio ?? 0,
+      nodeCount: 0,
+    } as const;
     return this.explain({ planCase, choice, slo, plan });
   }
 
@@ -212,9 +240,14 @@ export class JobPlanner {
     return stages.length === 0 ? plan : { ...plan, stages };
   }
 
-  private floors(wanted: Slo, scale: TierScale): readonly ({ tier: SloTier; value: number } | null)[] {
+  private floors(
+    wanted: Slo,
+    scale: TierScale,
+  ): readonly ({ tier: SloTier; value: number } | null)[] {
     const isFree =
-      wanted.qualityMin === undefined && this.context.objective !== "quality" && scale.quality !== null;
+      wanted.qualityMin === undefined &&
+      this.context.objective !== "quality" &&
+      scale.quality !== null;
     if (!isFree) return [null];
     const { quality } = scale;
     const tiers = QUALITY_FLOORS.map((tier) => ({ tier, value: quality?.[tier] ?? 0 }));
@@ -236,7 +269,9 @@ export class JobPlanner {
     const isFree = cases.map((it) => it.isBanned !== null);
     for (;;) {
       const problems = cases.map(({ problem, isBanned }, index) =>
-        isFree[index] === true ? problem : { ...problem, ...(isBanned === null ? {} : { isBanned }) },
+        isFree[index] === true
+          ? problem
+          : { ...problem, ...(isBanned === null ? {} : { isBanned }) },
       );
       const { best } = solveCases(problems, { nodesMax: NODES_MAX });
       const planCase = best === null ? undefined : cases[best.index];
@@ -315,7 +350,13 @@ export class JobPlanner {
     }
     const { slo } = this.request;
     const isBounded = Object.keys(slo).length > 0;
-    if (floor === null && isBounded && slo.qualityMin === undefined && slo.qualityTier === undefined && plan.predicted?.quality != null) {
+    if (
+      floor === null &&
+      isBounded &&
+      slo.qualityMin === undefined &&
+      slo.qualityTier === undefined &&
+      plan.predicted?.quality != null
+    ) {
       notes.push(`the bounds leave room only for quality ${qualityText(plan)}`);
     } else if (floor !== null && floor.tier !== "good") {
       notes.push(`within the bounds quality of tier ${floor.tier} is the best that can be had`);
@@ -384,4 +425,3 @@ export function toLimits(slo: Slo): ChoiceLimits {
       : { logLossMax: -Math.log(Math.max(slo.qualityMin, 1e-9)) + ROUNDING }),
   };
 }
-

@@ -18,13 +18,16 @@ export function predictPlan(plan: JobPlan, request: PlanJobRequest): JobPlan {
   const { knowledge, rates, kinds, cores, queueMs, dispatchMs, availability } = request;
   const context: CaseContext = {
     ...{ capabilities, availability, kinds, rates, cores, queueMs, dispatchMs },
-    knowledge: { executor: knowledge.executor, quality: null },
+    knowledge: { executor: (...asked) => knowledge.executor(...asked), quality: null },
     // Exactly what was chosen, step by step.
     constraints: {
       executors: Object.fromEntries(plan.steps.map((it) => [it.capability, it.executor])),
       knobs: Object.fromEntries(plan.steps.map((it) => [it.step, it.knobs])),
     },
-    questionClass: classifyQuestion(request.question ?? "", executors.flatMap((it) => questionClassesOf(it))),
+    questionClass: classifyQuestion(
+      request.question ?? "",
+      executors.flatMap((it) => questionClassesOf(it)),
+    ),
     sizes: inputSizes(request.inputSizes),
     limits: {},
     objective: "cost",
@@ -33,7 +36,9 @@ export function predictPlan(plan: JobPlan, request: PlanJobRequest): JobPlan {
   const { cases } = buildCases([{ path, skeleton: plan, pathKey: pathKey(plan) }], context);
   const first = cases[0];
   if (first === undefined) return plan;
-  const ids = first.options.map((options) => (options.find((it) => it.batchItems === null) ?? options[0])?.id ?? "");
+  const ids = first.options.map(
+    (options) => (options.find((it) => it.batchItems === null) ?? options[0])?.id ?? "",
+  );
   const totals = evaluateChoice(first.problem, ids);
   const { prediction } = materialize(first, ids, context, totals);
   const quality =

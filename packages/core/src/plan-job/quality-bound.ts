@@ -18,7 +18,10 @@ export interface LossScale {
 const SD_MIN = 0.01;
 
 export function lossScale(base: UncertainFactor, level: number): LossScale {
-  return { z: normalQuantile(1 - (1 - level) / 2), sd: Math.max(SD_MIN, Math.sqrt(base.lnVariance)) };
+  return {
+    z: normalQuantile(1 - (1 - level) / 2),
+    sd: Math.max(SD_MIN, Math.sqrt(base.lnVariance)),
+  };
 }
 
 /** -ln of the bound of the path alone. */

@@ -10,10 +10,11 @@ import { ANY_NODE_KIND, type JobPlan, type Slo } from "@murakkab/model";
 import { chooseExecutors } from "../choose.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
 import type { ChoiceTotals } from "../optimize/problem.ts";
+import { configurationKey } from "../profile/configuration.ts";
 import { optionIdOf, type PlanCase } from "./cases.ts";
 import { materialize } from "./materialize.ts";
 import { JobPlanner, type JobProgress, type PlanJobRequest } from "./plan-job.ts";
-import { attemptShape, inputSizes as sizesOfInputs, outputSizes } from "./sizes.ts";
+import { attemptShape, outputSizes, inputSizes as sizesOfInputs } from "./sizes.ts";
 
 export interface RechooseRequest extends PlanJobRequest {
   readonly progress: JobProgress;
@@ -48,7 +49,9 @@ export function rechoose(request: RechooseRequest): Rechoice {
   const risk = brokenBound(present.totals, slo);
   const solved = planner.solve(slo);
   if (solved === null) {
-    return risk === null ? { kind: "keep" } : { kind: "none", reason: `${risk} can't be kept any more` };
+    return risk === null
+      ? { kind: "keep" }
+      : { kind: "none", reason: `${risk} can't be kept any more` };
   }
   const { planCase, choice } = solved;
   const gain = 1 - ratioOf(choice.totals.objective, present.totals.objective);
@@ -56,21 +59,49 @@ export function rechoose(request: RechooseRequest): Rechoice {
   const { plan: open } = materialize(planCase, choice.optionIds, planner.context, choice.totals);
   const whole = planCase.path.whole ?? open;
   const steps = whole.steps.map((it) => open.steps.find((step) => step.step === it.step) ?? it);
-  const plan: JobPlan = { ...progress.plan, steps, ...(whole.stages === undefined ? {} : { stages: whole.stages }) };
+  const plan: JobPlan = {
+    ...progress.plan,
+    steps,
+    ...(whole.stages === undefined ? {} : { stages: whole.stages }),
+  };
+  const { explanation } = plan;
+  const configuration = configurationKey(plan);
   const changed = describeChange(progress.plan, plan);
   if (changed === "") return { kind: "keep" };
-  const why = risk === null ? `the rest costs ${Math.round(gain * 100)} % less of what counts` : `${risk} was at risk`;
-  return { kind: "changed", plan, reason: `${why}: ${changed}` };
+  const why =
+    risk === null
+      ? `the rest costs ${Math.round(gain * 100)} % less of what counts`
+      : `${risk} was at risk`;
+  return {
+    kind: "changed",
+    plan:
+      explanation === undefined
+        ? plan
+        : { ...plan, explanation: { ...explanation, configuration } },
+    reason: `${why}: ${changed}`,
+  };
 }
 
 /** What runs has no sizes yet: they are predicted. */
-function withRunningSizes({ progress, knowledge, library, inputSizes, kinds }: RechooseRequest): JobProgress {
+function withRunningSizes({
+  progress,
+  knowledge,
+  library,
+  inputSizes,
+  kinds,
+}: RechooseRequest): JobProgress {
   const sizes = new Map([...sizesOfInputs(inputSizes), ...progress.sizes]);
   for (const planned of progress.plan.steps) {
-    const isKnown = Object.keys(planned.outputs).every((port) => sizes.has(`${planned.step}.${port}`));
+    const isKnown = Object.keys(planned.outputs).every((port) =>
+      sizes.has(`${planned.step}.${port}`),
+    );
     const entry = library.executors.find((it) => it.id === planned.executor);
     if (!progress.started.has(planned.step) || isKnown || entry === undefined) continue;
-    const profile = knowledge.executor(entry, planned.knobs, planned.nodeKind ?? kinds[0]?.kind ?? ANY_NODE_KIND);
+    const profile = knowledge.executor(
+      entry,
+      planned.knobs,
+      planned.nodeKind ?? kinds[0]?.kind ?? ANY_NODE_KIND,
+    );
     const shape = attemptShape(planned, entry, sizes);
     for (const [name, size] of outputSizes(planned, profile, shape)) sizes.set(name, size);
   }
@@ -87,9 +118,7 @@ function remainingSlo(request: RechooseRequest): Slo {
     ...(slo.latencyMsMax === undefined
       ? {}
       : { latencyMsMax: Math.max(1, slo.latencyMsMax - elapsedMs - runningMs) }),
-    ...(slo.costUsdMax === undefined
-      ? {}
-      : { costUsdMax: Math.max(0, slo.costUsdMax - spentUsd) }),
+    ...(slo.costUsdMax === undefined ? {} : { costUsdMax: Math.max(0, slo.costUsdMax - spentUsd) }),
     ...(slo.energyWhMax === undefined
       ? {}
       : { energyWhMax: Math.max(0, slo.energyWhMax - spentWh) }),

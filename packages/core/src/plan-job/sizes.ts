@@ -3,7 +3,13 @@
  *
  * Units: as `SizeUnit` says; a job's input counts in seconds of media where known, else in bytes.
  */
-import type { ExecutorEntry, ExecutorProfile, LinearModel, PlannedStep, Source } from "@murakkab/model";
+import type {
+  ExecutorEntry,
+  ExecutorProfile,
+  LinearModel,
+  PlannedStep,
+  Source,
+} from "@murakkab/model";
 
 /** What is known of a job's input: seconds of media, and bytes. */
 export interface InputSize {
@@ -44,7 +50,8 @@ export function attemptShape(
   const perAttempt = Math.max(1, Math.min(planned.batchItems ?? 1, items));
   const attempts = planned.fanOut === undefined ? 1 : Math.ceil(items / perAttempt);
   const drivers = (entry.sizedBy ?? []).filter((port) => planned.inputs[port] !== undefined);
-  const driver = drivers.find((port) => port === planned.fanOut || sizeOf(port) > 0) ?? drivers.at(-1);
+  const driver =
+    drivers.find((port) => port === planned.fanOut || sizeOf(port) > 0) ?? drivers.at(-1);
   const isDrivenByItems = driver === undefined || driver === planned.fanOut;
   const size = isDrivenByItems ? (planned.fanOut === undefined ? 1 : perAttempt) : sizeOf(driver);
   return { items, attempts, size };

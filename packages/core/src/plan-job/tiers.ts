@@ -29,8 +29,17 @@ export function tierScale(cases: readonly PlanCase[]): TierScale {
   );
   const latencies = cases.flatMap((it) => sampleLatencies(it));
   return {
-    quality: qualities.length === 0 ? null : byTier(qualities.sort((a, b) => a - b), 1 - TOLERANCE_RATIO),
-    latencyMs: byTier(latencies.sort((a, b) => b - a), 1 + TOLERANCE_RATIO),
+    quality:
+      qualities.length === 0
+        ? null
+        : byTier(
+            qualities.sort((a, b) => a - b),
+            1 - TOLERANCE_RATIO,
+          ),
+    latencyMs: byTier(
+      latencies.sort((a, b) => b - a),
+      1 + TOLERANCE_RATIO,
+    ),
   };
 }
 
@@ -40,7 +49,12 @@ function byTier(sorted: readonly number[], slack: number): Record<SloTier, numbe
     const index = Math.ceil(TIER_PERCENTILES[tier] * sorted.length) - 1;
     return sorted[Math.max(0, Math.min(sorted.length - 1, index))] ?? 0;
   };
-  return { best: at("best"), good: at("good") * slack, fair: at("fair") * slack, basic: at("basic") * slack };
+  return {
+    best: at("best"),
+    good: at("good") * slack,
+    fair: at("fair") * slack,
+    basic: at("basic") * slack,
+  };
 }
 
 /** Spread evenly over the options of each step: the same cases give the same sample. */

@@ -1,5 +1,10 @@
 /** Goal: who is accepted waits for what is due before it, and makes nobody late. */
-import { type ActiveJob, earliestHarmlessDueMs, LatencyCalibration, queueMsFor } from "@murakkab/core";
+import {
+  type ActiveJob,
+  earliestHarmlessDueMs,
+  LatencyCalibration,
+  queueMsFor,
+} from "@murakkab/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
@@ -29,10 +34,16 @@ describe("load of accepted jobs", () => {
 
   test("at the time that is found, no job that was in time becomes late", () => {
     const jobs = fc.array(
-      fc.record({ due: fc.integer({ min: 1, max: 5_000 }), work: fc.integer({ min: 1, max: 800 }) }),
+      fc.record({
+        due: fc.integer({ min: 1, max: 5_000 }),
+        work: fc.integer({ min: 1, max: 800 }),
+      }),
       { maxLength: 8 },
     );
-    const job = fc.record({ dueInMs: fc.integer({ min: 1, max: 5_000 }), workMs: fc.integer({ min: 1, max: 800 }) });
+    const job = fc.record({
+      dueInMs: fc.integer({ min: 1, max: 5_000 }),
+      workMs: fc.integer({ min: 1, max: 800 }),
+    });
     fc.assert(
       fc.property(jobs, job, fc.integer({ min: 1, max: 4 }), (rows, added, cores) => {
         const before = rows.map((it) => active(it.due, it.work));

@@ -61,7 +61,9 @@ describe("enumeratePaths", () => {
   test("a draft is made of part of the evidence, and only the rest waits for it", () => {
     const staged = pathsOf(library(true)).filter((it) => it.stages.length > 0);
     // Six first parts, two thresholds; with hints where speech is among what comes later.
-    const withSpeechLater = staged.filter((it) => it.stages[0]?.deferred.includes("speech-to-text"));
+    const withSpeechLater = staged.filter((it) =>
+      it.stages[0]?.deferred.includes("speech-to-text"),
+    );
     expect(staged.length).toBe(12 + 6);
     expect(withSpeechLater.length).toBe(12);
     const fromPictures = staged.find(
@@ -105,7 +107,10 @@ describe("enumeratePaths", () => {
       steps: it.steps.map((step) => {
         if (step.capability !== "question-answering") return step;
         const { question, transcript } = step.inputs;
-        return { ...step, inputs: { ...(question && { question }), ...(transcript && { transcript }) } };
+        return {
+          ...step,
+          inputs: { ...(question && { question }), ...(transcript && { transcript }) },
+        };
       }),
     });
     expect(pathsOf(library(true), only)).toHaveLength(1);

@@ -47,7 +47,11 @@ function knownQualities(): ConfigurationQuality[] {
   ];
 }
 
-function decide(slo: Slo, changes: Partial<PlanJobRequest> = {}, options: WorldOptions = {}): PlanDecision {
+function decide(
+  slo: Slo,
+  changes: Partial<PlanJobRequest> = {},
+  options: WorldOptions = {},
+): PlanDecision {
   return planJob(worldRequest({ slo, ...changes }, { qualities: knownQualities(), ...options }));
 }
 
@@ -77,9 +81,17 @@ describe("jobs without bounds", () => {
 
 describe("the choice", () => {
   test("leaves speech out for a question about what is written, and says so", () => {
-    const plan = accepted(decide({ qualityTier: "good" }, { objective: "cost" }, { question: "What does the sign say?" }));
+    const plan = accepted(
+      decide(
+        { qualityTier: "good" },
+        { objective: "cost" },
+        { question: "What does the sign say?" },
+      ),
+    );
     expect(executorsOf(plan)).not.toContain("speech");
-    expect(plan.notes.join()).toMatch(/audio-extraction and speech-to-text are left out.*"written"/);
+    expect(plan.notes.join()).toMatch(
+      /audio-extraction and speech-to-text are left out.*"written"/,
+    );
     expect(plan.explanation?.questionClass).toBe("written");
   });
 
@@ -112,13 +124,18 @@ describe("the choice", () => {
 
   test("the draft ends most jobs: it is staged when that is known", () => {
     const request = worldRequest();
-    const staged = planOf(request, (it) =>
-      it.stages.length === 1 &&
-      it.stages[0]?.deferred.join() === "audio-extraction,speech-to-text,question-answering" &&
-      it.workflow.steps.some((step) => step.inputs["focus"] !== undefined),
+    const staged = planOf(
+      request,
+      (it) =>
+        it.stages.length === 1 &&
+        it.stages[0]?.deferred.join() === "audio-extraction,speech-to-text,question-answering" &&
+        it.workflow.steps.some((step) => step.inputs["focus"] !== undefined),
     );
     const sure = { other: right(0.8) };
-    const qualities = [...knownQualities(), quality(staged, { other: right(0.9) }, { sureRatio: sure })];
+    const qualities = [
+      ...knownQualities(),
+      quality(staged, { other: right(0.9) }, { sureRatio: sure }),
+    ];
     const plan = accepted(decide({ qualityTier: "good" }, { objective: "energy" }, { qualities }));
     expect(plan.stages?.[0]?.atLeast).toBe(0.7);
     const speech = plan.steps.find((it) => it.executor === "speech");
@@ -135,7 +152,9 @@ describe("the choice", () => {
     const before = accepted(decide({ qualityTier: "best" }, {}, { qualities: only }));
     expect(before.explanation?.configuration).toBe(whole.configuration);
     const told = { ...whole, feedback: { other: { scoreSum: 1, count: 30 } } };
-    const after = planJob(worldRequest({ slo: { qualityMin: 0.8 } }, { qualities: [told, ...others] }));
+    const after = planJob(
+      worldRequest({ slo: { qualityMin: 0.8 } }, { qualities: [told, ...others] }),
+    );
     const chosen = after.kind === "accepted" ? after.plan.explanation?.configuration : null;
     expect(chosen).not.toBe(whole.configuration);
   });
@@ -189,7 +208,9 @@ describe("what can't be kept", () => {
     const free = accepted(decide({ latencyMsMax: 60_000 }));
     const bound = (free.predicted?.latencyMs.p95 ?? 0) * 1.3;
     expect(decide({ latencyMsMax: bound }).kind).toBe("accepted");
-    expect(decide({ latencyMsMax: bound, qualityMin: 0.75 }, {}, { queueMs: bound }).kind).toBe("counter-offer");
+    expect(decide({ latencyMsMax: bound, qualityMin: 0.75 }, {}, { queueMs: bound }).kind).toBe(
+      "counter-offer",
+    );
   });
 });
 
@@ -210,7 +231,9 @@ test("L1: whatever is accepted keeps its bounds by its own prediction", () => {
       expect(predicted).toBeDefined();
       expect(predicted?.latencyMs.p95).toBeLessThanOrEqual(slo.latencyMsMax ?? Infinity);
       expect(predicted?.costUsd.p95).toBeLessThanOrEqual((slo.costUsdMax ?? Infinity) * (1 + 1e-9));
-      expect(predicted?.energyWh.p95).toBeLessThanOrEqual((slo.energyWhMax ?? Infinity) * (1 + 1e-9));
+      expect(predicted?.energyWh.p95).toBeLessThanOrEqual(
+        (slo.energyWhMax ?? Infinity) * (1 + 1e-9),
+      );
       expect(predicted?.quality?.low ?? 0).toBeGreaterThanOrEqual((slo.qualityMin ?? 0) - 1e-6);
     }),
     { numRuns: 60 },
@@ -219,9 +242,13 @@ test("L1: whatever is accepted keeps its bounds by its own prediction", () => {
 
 describe("explanations", () => {
   test("every option that was not taken has a reason, the chosen point is on the frontier", () => {
-    const plan = accepted(decide({ qualityTier: "good", latencyMsMax: 20_000 }, { mustExplain: true }));
+    const plan = accepted(
+      decide({ qualityTier: "good", latencyMsMax: 20_000 }, { mustExplain: true }),
+    );
     const { rejected = [], frontier = [] } = plan.explanation ?? {};
-    expect(rejected.some((it) => it.code === "breaks-quality" && it.toWin !== undefined)).toBe(true);
+    expect(rejected.some((it) => it.code === "breaks-quality" && it.toWin !== undefined)).toBe(
+      true,
+    );
     expect(rejected.some((it) => it.executor === "speech")).toBe(true);
     expect(frontier.filter((it) => it.isChosen)).toHaveLength(1);
     expect(frontier.length).toBeGreaterThan(2);

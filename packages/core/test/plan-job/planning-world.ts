@@ -84,7 +84,8 @@ export function worldExecutors(): ExecutorEntry[] {
 
 function settings(entry: ExecutorEntry): KnobValues[] {
   return Object.entries(entry.knobs).reduce<KnobValues[]>(
-    (all, [name, { values }]) => all.flatMap((it) => values.map((value) => ({ ...it, [name]: value }))),
+    (all, [name, { values }]) =>
+      all.flatMap((it) => values.map((value) => ({ ...it, [name]: value }))),
     [{}],
   );
 }
@@ -99,7 +100,11 @@ function profilesOf(executors: readonly ExecutorEntry[]): ExecutorProfile[] {
   return executors.flatMap((entry) =>
     settings(entry).map((knobs): ExecutorProfile => {
       const [fixed, perUnit] = SECONDS[keyOf(entry.id, knobs)] ?? [0.1, 0];
-      const line = (value: number, slope: number) => ({ fixed: value, perUnit: slope, spread: 0.05 });
+      const line = (value: number, slope: number) => ({
+        fixed: value,
+        perUnit: slope,
+        spread: 0.05,
+      });
       const sizes: Record<string, ReturnType<typeof line>> = {};
       if (entry.id === "frames") sizes["frames"] = line(Number(knobs["count"]) / 2, 0);
       if (entry.id === "audio") sizes["audio"] = line(44, 32_000);

@@ -47,7 +47,8 @@ function lintPorts(
       source.error([field, name, "sizeUnit"], message);
     }
     if (port.bytesPerSec !== undefined && (field === "inputs" || port.sizeUnit !== "sec")) {
-      const message = "bytes per second say how long a file lasts, expected an output with sizeUnit: sec";
+      const message =
+        "bytes per second say how long a file lasts, expected an output with sizeUnit: sec";
       source.error([field, name, "bytesPerSec"], message);
     }
   }

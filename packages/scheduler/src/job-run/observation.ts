@@ -97,7 +97,8 @@ function unitOfSource(
 ): { readonly unit: SizeUnit; readonly bytesPerSec?: number } {
   if (source.kind === "input") return { unit: "items" };
   const planned = plan.steps.find((it) => it.step === source.step);
-  const port = planned === undefined ? undefined : executor(planned.executor)?.outputs[source.output];
+  const port =
+    planned === undefined ? undefined : executor(planned.executor)?.outputs[source.output];
   const type = planned?.outputs[source.output];
   if (port === undefined || type === undefined) return { unit: "items" };
   const unit = port.sizeUnit ?? sizeUnitOf({ type });

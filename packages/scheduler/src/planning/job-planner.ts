@@ -13,16 +13,16 @@ import {
   type ActiveJob,
   type Availability,
   earliestHarmlessDueMs,
+  explainJobPlan,
   findAvailability,
   type InputSize,
+  type JobProgress,
   type Knowledge,
   LatencyCalibration,
   type NodeKind,
   type PlanDecision,
-  explainJobPlan,
-  type JobProgress,
-  planJob,
   type PlanJobRequest,
+  planJob,
   questionClassOf,
   queueMsFor,
   type Rates,
@@ -43,6 +43,7 @@ import {
   type Submission,
   type Workflow,
 } from "@murakkab/model";
+import type { JobRecord } from "@murakkab/protocol";
 import type { Fleet } from "../fleet.ts";
 import type { Rechoice, RechooseInput } from "../ports.ts";
 
@@ -138,7 +139,8 @@ export class JobPlanner {
     const { slo, objective } = input.submission;
     if (base !== undefined && Object.keys(slo).length === 0 && objective === undefined) {
       // Nothing to choose, and most often nothing to predict: work of some microseconds.
-      if (base.steps.some((step) => !this.isProfiled(step))) return { kind: "accepted", plan: base };
+      if (base.steps.some((step) => !this.isProfiled(step)))
+        return { kind: "accepted", plan: base };
     }
     const dueInMs = slo.latencyMsMax ?? DUE_MS_DEFAULT;
     const { kinds, cores } = this.nodesFor(input.submission);
@@ -165,27 +167,26 @@ export class JobPlanner {
   }
 
   /** Why a job got its plan, by what is known now; null where that can't be told any more. */
-  explain(input: PlanningInput, plan: JobPlan): PlanExplanation | null {
-    const { kinds, cores } = this.nodesFor(input.submission);
+  explainRecord(record: JobRecord): PlanExplanation | null {
+    const { plan } = record.status;
+    const input = plan === null ? null : planningInputOf(record, plan, true);
+    if (plan === null || input === null) return plan?.explanation ?? null;
+    const { kinds, cores } = this.nodesFor(record.submission);
     const queueMs = plan.predicted?.queueMs ?? 0;
     const { p95 } = this.calibration.factors();
-    return explainJobPlan(this.requestOf(input, { kinds, cores, queueMs }, p95), plan);
+    const explained =
+      cores === 0
+        ? null
+        : explainJobPlan(this.requestOf(input, { kinds, cores, queueMs }, p95), plan);
+    return explained ?? plan.explanation ?? null;
   }
 
   /** Rechooser: the steps that have not started, with what is left. */
   rechoose(input: RechooseInput): Rechoice | null {
     const { record, plan } = input;
-    const { logical, submission } = record;
-    if (logical === undefined) return null;
-    const planning: PlanningInput = {
-      submission,
-      workflow: logical.workflow,
-      planner: plan.planner,
-      notes: [],
-      excludedTypes: new Map(Object.entries(logical.excludedTypes)),
-      inputSizes: record.inputSizes ?? {},
-      mustExplain: false,
-    };
+    const { submission } = record;
+    const planning = planningInputOf(record, plan, false);
+    if (planning === null) return null;
     const { kinds, cores } = this.nodesFor(submission);
     if (cores === 0) return null;
     const { p95 } = this.calibration.factors();
@@ -205,7 +206,9 @@ export class JobPlanner {
 
   private isProfiled({ executor, knobs }: JobPlan["steps"][number]): boolean {
     const entry = this.settings.library.executors.find((it) => it.id === executor);
-    return entry !== undefined && this.parts.profiles.executor(entry, knobs, ANY_NODE_KIND) !== null;
+    return (
+      entry !== undefined && this.parts.profiles.executor(entry, knobs, ANY_NODE_KIND) !== null
+    );
   }
 
   private requestOf(input: PlanningInput, load: Load, latencyFactor: number): PlanJobRequest {
@@ -299,6 +302,24 @@ export class JobPlanner {
   }
 }
 
+/** What the plan was chosen from; null where the record does not have it. */
+function planningInputOf(
+  { logical, submission, inputSizes }: JobRecord,
+  plan: JobPlan,
+  mustExplain: boolean,
+): PlanningInput | null {
+  if (logical === undefined) return null;
+  return {
+    submission,
+    workflow: logical.workflow,
+    planner: plan.planner,
+    notes: [],
+    excludedTypes: new Map(Object.entries(logical.excludedTypes)),
+    inputSizes: inputSizes ?? {},
+    mustExplain,
+  };
+}
+
 function progressOf({ plan, done, running }: RechooseInput): JobProgress {
   const sizes = new Map<string, number>();
   for (const { step, outputs } of done) {
@@ -354,8 +375,14 @@ function calibrate(
     offers: decision.offers.map((offer) => {
       const slo = scaleLatency(offer.slo, factors.p95);
       const { latencyMsMax } = slo;
-      const rounded = latencyMsMax === undefined ? slo : { ...slo, latencyMsMax: Math.ceil(latencyMsMax) };
-      return { ...offer, slo: rounded, sloText: formatSlo(rounded), prediction: onPrediction(offer.prediction) };
+      const rounded =
+        latencyMsMax === undefined ? slo : { ...slo, latencyMsMax: Math.ceil(latencyMsMax) };
+      return {
+        ...offer,
+        slo: rounded,
+        sloText: formatSlo(rounded),
+        prediction: onPrediction(offer.prediction),
+      };
     }),
   };
 }
