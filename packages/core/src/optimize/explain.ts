@@ -59,7 +59,9 @@ export function explainOptions(
   });
   // What is nearest to winning first: it gets the exact answers.
   const verdicts = new Map<OptionPoint, OptionVerdict>();
-  for (const { at, option, by, floor } of [...rejected].sort((a, b) => (a.floor === b.floor ? 0 : a.floor - b.floor))) {
+  for (const { at, option, by, floor } of [...rejected].sort((a, b) =>
+    a.floor === b.floor ? 0 : a.floor - b.floor,
+  )) {
     const step = problem.steps[at]?.step ?? "";
     verdicts.set(option, {
       step,
