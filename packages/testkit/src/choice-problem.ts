@@ -173,7 +173,7 @@ export function referenceTotals(problem: ChoiceProblem, choice: readonly OptionP
       if (before !== undefined) return before;
       const { run, work } = own(name);
       const after = problem.steps[position.get(name) ?? -1]?.after ?? [];
-      const value = Math.max(0, ...after.map(end)) + run - Math.min(run, work) / cores;
+      const value = Math.max(0, ...after.map(end)) + (run - Math.min(run, work) / cores);
       known.set(name, value);
       return value;
     };

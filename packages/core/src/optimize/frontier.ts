@@ -24,6 +24,8 @@ type Axis = (typeof AXES)[number];
 
 /** Weight of an axis that is not the one that is minimised, in shares of its range. */
 const MINOR_WEIGHT = 0.02;
+/** The same for the ends of the frontier: to tell equals apart, no more. */
+const TIE_WEIGHT = 1e-6;
 /** Half a second at worst; a point is as good to look at when it is not proved optimal. */
 const NODES_MAX = 500_000;
 
@@ -53,10 +55,10 @@ class Sweep {
 
   run(): void {
     // Ranges are not known yet: each axis in shares of what one configuration takes.
-    const start = this.solve(mixOf(null, meanOption(this.problem)), {});
+    const start = this.solve(mixOf(null, meanOption(this.problem), 1), {});
     if (start === null) return;
     const units = byAxis((axis) => expectedOf(start.totals, axis));
-    for (const axis of AXES) this.solve(mixOf(axis, units), {});
+    for (const axis of AXES) this.solve(mixOf(axis, units, TIE_WEIGHT), {});
     const ranges = rangesOf(this.found);
     const pairs = AXES.flatMap((axis) =>
       AXES.filter((other) => other !== axis && ranges[other] > 0).map((other) => ({ axis, other })),
@@ -71,7 +73,7 @@ class Sweep {
         // Halves first, then finer: wherever the bound on solves falls, points are spread.
         const share = radicalInverse(level);
         const bound = best[other] + (most[other] - best[other]) * share;
-        this.solve(mixOf(axis, ranges), { [LIMIT_OF[other]]: bound });
+        this.solve(mixOf(axis, ranges, MINOR_WEIGHT), { [LIMIT_OF[other]]: bound });
       }
     }
   }
@@ -141,10 +143,9 @@ function rangesOf(found: readonly SolvedChoice[]): Record<Axis, number> {
   });
 }
 
-/** Null: all alike. An axis without a range gets a weight that orders equals only. */
-function mixOf(major: Axis | null, units: Record<Axis, number>): GoalMix {
-  const weight = (axis: Axis) =>
-    (major === null || axis === major ? 1 : MINOR_WEIGHT) / (units[axis] > 0 ? units[axis] : 1);
+/** `minor`: weight of the axes beside `major`, in shares of their units. */
+function mixOf(major: Axis | null, units: Record<Axis, number>, minor: number): GoalMix {
+  const weight = (axis: Axis) => (axis === major ? 1 : minor) / (units[axis] > 0 ? units[axis] : 1);
   return {
     latencyMs: weight("latency"),
     costUsd: weight("cost"),

@@ -19,7 +19,7 @@ import { longestPaths } from "./paths.ts";
 /** More rows cost more per node than they prune: beyond, short paths rarely decide. */
 const PATH_ROWS_MAX = 12;
 /** Weight of the second level; see TIE_RATIO. */
-const SECOND_LEVEL_WEIGHT = 1e-9;
+export const SECOND_LEVEL_WEIGHT = 1e-9;
 /** Rounding of sums in another order must not cut off a choice that keeps a bound exactly. */
 const ROW_SLACK_RATIO = 1e-11;
 
@@ -51,8 +51,6 @@ export interface Scale {
   readonly firstWeight: number;
   readonly second: number;
   readonly secondWeight: number;
-  /** Levels before `first`: the same for all choices, or settled before. Least values. */
-  readonly fixed: readonly number[];
   /** Many choices may share the best first value: then levels are better settled one by one. */
   readonly hasTies: boolean;
 }
@@ -126,32 +124,46 @@ function mixedLevel(evaluator: Evaluator, goal: GoalMix): Level {
   };
 }
 
+interface Range {
+  readonly least: number;
+  readonly most: number;
+  /** Whether choices may differ in it. */
+  readonly isOpen: boolean;
+}
+
 /** Least and greatest value of a level over all choices; for latency bounds of them. */
-function rangeOf(evaluator: Evaluator, level: Level): { least: number; most: number } {
+function rangeOf(evaluator: Evaluator, level: Level): Range {
   let least = level.constant;
   let most = level.constant;
-  const { offset, path, columns, cores } = evaluator;
+  let isOpen = false;
+  const { offset, columns, cores } = evaluator;
+  const path = level.isUpper ? evaluator.pathUpper : evaluator.path;
+  const work = level.isUpper ? columns.workMsUpper : columns.workMs;
   for (let step = 0; step < evaluator.stepCount; step += 1) {
+    const first = offset[step] ?? 0;
     let low = Number.POSITIVE_INFINITY;
     let high = 0;
-    for (let at = offset[step] ?? 0; at < (offset[step + 1] ?? 0); at += 1) {
-      const latency = (path[at] ?? 0) + (columns.workMs[at] ?? 0) / cores;
+    for (let at = first; at < (offset[step + 1] ?? 0); at += 1) {
+      const latency = (path[at] ?? 0) + (work[at] ?? 0) / cores;
       const value =
         level.latencyShare * latency + (level.column?.[at] ?? 0) * (level.weights?.[step] ?? 1);
       low = Math.min(low, value);
       high = Math.max(high, value);
+      // One may have the longer path and the other as much more work.
+      if (level.latencyShare > 0 && (path[at] !== path[first] || work[at] !== work[first]))
+        isOpen = true;
     }
     least += low;
     most += high;
   }
-  return { least, most };
+  return { least, most, isOpen: isOpen || most - least > 1e-12 * most };
 }
 
 /** Leading with the first level, from `from` on, in which choices differ. */
 export function buildScale(evaluator: Evaluator, from: number): Scale {
   const levels = levelsOf(evaluator);
   const ranges = levels.map((level) => rangeOf(evaluator, level));
-  const varies = ranges.map(({ least, most }) => most - least > 1e-12 * most);
+  const varies = ranges.map((range) => range.isOpen);
   const first = Math.max(from, varies.indexOf(true, from));
   const rest = varies.indexOf(true, first + 1);
   const second = rest >= 0 && levels[rest]?.latencyShare === 0 ? rest : -1;
@@ -162,7 +174,6 @@ export function buildScale(evaluator: Evaluator, from: number): Scale {
     firstWeight: 1 / (Math.max(least, most * 1e-4) || 1),
     second,
     secondWeight: second < 0 ? 0 : SECOND_LEVEL_WEIGHT / (ranges[second]?.most || 1),
-    fixed: ranges.slice(0, first).map((range) => range.least),
     hasTies: second >= 0 && repeats(evaluator, levels[first]),
   };
 }

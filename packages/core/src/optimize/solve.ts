@@ -22,6 +22,7 @@ import {
   type Kernel,
   type LevelCap,
   type Scale,
+  SECOND_LEVEL_WEIGHT,
   scalarOf,
 } from "./kernel.ts";
 import type {
@@ -143,6 +144,7 @@ class Solver {
   private scale: Scale;
   /** S of the incumbent or cutoff, with room for rounding; infinite without one. */
   private upper = Number.POSITIVE_INFINITY;
+  private hasSettled = false;
   private nodeCount = 0;
   private readonly trial: Int32Array;
 
@@ -175,6 +177,7 @@ class Solver {
       const { first, second, hasTies } = this.scale;
       const settled = this.bestLevels?.[first];
       if (gap > 0 || !hasTies || settled === undefined || this.isAnyEnough) return this.finish(gap);
+      this.hasSettled = true;
       caps.push({ level: first, max: settled + TIE_RATIO * Math.abs(settled) });
       this.scale = buildScale(this.evaluator, second);
     }
@@ -194,19 +197,32 @@ class Solver {
     return search.isCut ? gapOf(search.openBound, this.upper) : 0;
   }
 
-  /** False: the cutoff is better in a level in which all choices are the same. */
+  /**
+   * False: the cutoff is better in a level in which all choices are the same. Where it is worse
+   * in such a level it is forgotten: whatever keeps the bounds beats it.
+   */
   private isBelowCutoff(): boolean {
-    const { fixed } = this.scale;
-    const cutoff = this.bestLevels?.slice(0, fixed.length);
-    return cutoff === undefined || compareLevels(fixed, cutoff) <= 0;
+    if (this.bestLevels === null) return true;
+    const { evaluator } = this;
+    const { first } = this.scale;
+    const any = evaluator.levels(evaluator.offset.slice(0, -1)).slice(0, first);
+    const order = compareLevels(any, this.bestLevels.slice(0, first));
+    if (order < 0) this.bestLevels = null;
+    return order <= 0;
   }
 
   /** Rounding must not cut off an equal choice: ties are decided by the evaluator. */
   private setUpper(): void {
     if (this.bestLevels === null) return;
-    const { fixed, hasTies } = this.scale;
-    const isAhead = compareLevels(fixed, this.bestLevels.slice(0, fixed.length)) < 0;
-    if (isAhead && this.best === null) return; // Whatever keeps the bounds beats the cutoff.
+    const { first, firstWeight, hasTies } = this.scale;
+    if (this.best === null) {
+      // Levels between, the same for all choices, may tell a cutoff apart: its first level only.
+      const leading = (this.bestLevels[first] ?? 0) * firstWeight;
+      this.upper = this.hasSettled
+        ? Number.POSITIVE_INFINITY
+        : leading + TIE_RATIO * Math.abs(leading) + 2 * SECOND_LEVEL_WEIGHT;
+      return;
+    }
     const scalar = scalarOf(this.bestLevels, this.scale);
     const room = 1e-13 * Math.max(1, Math.abs(scalar));
     // Equals of this level are for the next one to find.
