@@ -6,10 +6,11 @@ export type {
   JobStatus,
   NodeSample,
   Objective,
+  ProfileSet,
   Receipt,
   Workflow,
 } from "@murakkab/model";
-export type { JobEvent } from "@murakkab/protocol";
+export type { JobEvent, JobFeedbackReply, ProfilePutReply } from "@murakkab/protocol";
 export * from "./client.ts";
 export * from "./cluster-views.ts";
 export * from "./connect.ts";
@@ -17,6 +18,7 @@ export * from "./current-cluster.ts";
 export { isTerminalEvent } from "./job-events.ts";
 export { JobHandle, JobNotSucceededError, type ResultOptions } from "./job-handle.ts";
 export type { JobOptions, JobRequest } from "./job-request.ts";
+export type { FeedbackOptions } from "./profiles.ts";
 export { checkInputs } from "./resolve-inputs.ts";
 export * from "./run.ts";
 export type { SchedulersView, SchedulerView } from "./schedulers.ts";
