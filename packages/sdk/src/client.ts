@@ -9,8 +9,21 @@ import { randomUUID } from "node:crypto";
 import type { Bus, Schema } from "@murakkab/bus";
 import { call } from "@murakkab/bus";
 import { NoRespondersError, UnavailableError } from "@murakkab/kit";
-import type { ArtifactRef, JobStatus, NodeSample, Receipt, SloAxis } from "@murakkab/model";
-import type { JobEvent, SubmitRequest } from "@murakkab/protocol";
+import type {
+  ArtifactRef,
+  JobStatus,
+  NodeSample,
+  ProfileSet,
+  Receipt,
+  SloAxis,
+} from "@murakkab/model";
+import type {
+  JobEvent,
+  JobFeedbackReply,
+  ProfilePage,
+  ProfilePutReply,
+  SubmitRequest,
+} from "@murakkab/protocol";
 import { decode, subjects } from "@murakkab/protocol";
 import type { RepeatPolicy } from "./call-until-answered.ts";
 import { callUntilAnswered, READ_POLICY } from "./call-until-answered.ts";
@@ -24,6 +37,7 @@ import { cancelJob, JobHandle } from "./job-handle.ts";
 import { type PlannedJob, plannedJobIn } from "./job-reply.ts";
 import type { JobRequest } from "./job-request.ts";
 import { toSubmitRequest } from "./job-request.ts";
+import { checkProfiles, type FeedbackOptions, mergeProfiles, splitProfiles } from "./profiles.ts";
 import { PushQueue } from "./push-queue.ts";
 import { jobStatusIn, listIn } from "./read-answer.ts";
 import { resolveInputs } from "./resolve-inputs.ts";
@@ -172,6 +186,45 @@ export class Client {
       subjects.libraryList,
     );
     return { executors, workflows: answer.workflows ?? [] };
+  }
+
+  /**
+   * How good a finished job's answer was, 0 (wrong) to 1 (right); repeated, it replaces the earlier
+   * score. Errors: `NOT_FOUND`, `JOB_NOT_FINISHED`, `JOB_HAS_NO_ANSWER`, `FORBIDDEN` for another
+   * tenant's job, `INVALID_ARGUMENT`.
+   */
+  async feedback(
+    jobId: string,
+    score: number,
+    options: FeedbackOptions = {},
+  ): Promise<JobFeedbackReply> {
+    return this.#read<JobFeedbackReply>(subjects.jobFeedback, { jobId, score, ...options });
+  }
+
+  /** What is known of executors and workflows. */
+  async profiles(): Promise<ProfileSet> {
+    const pages: ProfileSet[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const page: ProfilePage = await this.#read<ProfilePage>(subjects.profileGet, { after });
+      pages.push(page.profiles);
+      after = page.next;
+    }
+    return mergeProfiles(pages);
+  }
+
+  /**
+   * Takes the place of what was imported of the same things before. All of it is checked before the
+   * first part is sent. Errors: `INVALID_ARGUMENT` with the field; nothing was taken then.
+   */
+  async importProfiles(profiles: ProfileSet): Promise<ProfilePutReply> {
+    checkProfiles(profiles);
+    const total = { executorCount: 0, configurationCount: 0 };
+    for (const part of splitProfiles(profiles)) {
+      const taken = await this.#read<ProfilePutReply>(subjects.profilePut, { profiles: part });
+      total.executorCount += taken.executorCount;
+      total.configurationCount += taken.configurationCount;
+    }
+    return total;
   }
 
   /** Every node's sample, about one per node and second, until the loop is left. */

@@ -9,11 +9,12 @@ export type {
   Objective,
   PlanExplanation,
   Prediction,
+  ProfileSet,
   Receipt,
   SloAxis,
   Workflow,
 } from "@murakkab/model";
-export type { JobEvent } from "@murakkab/protocol";
+export type { JobEvent, JobFeedbackReply, ProfilePutReply } from "@murakkab/protocol";
 export * from "./client.ts";
 export * from "./cluster-views.ts";
 export * from "./connect.ts";
@@ -23,6 +24,7 @@ export { isTerminalEvent } from "./job-events.ts";
 export { JobHandle, JobNotSucceededError, type ResultOptions } from "./job-handle.ts";
 export * from "./job-reply.ts";
 export type { JobOptions, JobRequest } from "./job-request.ts";
+export type { FeedbackOptions } from "./profiles.ts";
 export { checkInputs } from "./resolve-inputs.ts";
 export * from "./run.ts";
 export type { SchedulersView, SchedulerView } from "./schedulers.ts";

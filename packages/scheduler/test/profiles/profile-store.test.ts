@@ -2,7 +2,7 @@
 import { MemoryBroker } from "@murakkab/bus";
 import type { JobScore } from "@murakkab/core";
 import { SILENT_LOGGER } from "@murakkab/kit";
-import type { AttemptObservation, ExecutorProfile } from "@murakkab/model";
+import type { AttemptObservation, ConfigurationQuality, ExecutorProfile } from "@murakkab/model";
 import { ProfileStore, type ProfileStoreSettings, pageOf } from "@murakkab/scheduler";
 import { VirtualClock } from "@murakkab/testkit";
 import { describe, expect, test } from "vitest";
@@ -172,10 +172,10 @@ describe("profile store", () => {
       ...{ runMs: line(fixed), cpuSec: line(1), outputSizes: {} },
       ...{ memoryBytesMax: null, startMs: null, provenance: { kind: "prior", note: "test" } },
     });
-    const quality = {
+    const quality: ConfigurationQuality = {
       ...{ configuration: CONFIGURATION, byClass: { what: { scoreSum: 9, count: 10 } } },
       ...{ feedback: {}, provenance: { kind: "measured", note: "test" } },
-    } as const;
+    };
     const shipped = { executors: [profile(50)], workflows: [] };
     const a = world.store("a", { shipped });
     const b = world.store("b", { shipped });

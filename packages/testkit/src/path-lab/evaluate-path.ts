@@ -4,8 +4,7 @@
  * Owns:      asking every question and judging the answers.
  */
 import type { JobPlan } from "@murakkab/model";
-import type { QuestionEntry } from "../make-video/question-schema.ts";
-import { scoreAnswer } from "../make-video/score-answer.ts";
+import { type QuestionEntry, scoreAnswer } from "@murakkab/library";
 import type { ExecutorLab } from "./executor-lab.ts";
 import { type PlanRun, runPlan } from "./run-plan.ts";
 
