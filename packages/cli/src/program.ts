@@ -134,6 +134,7 @@ function addRequestOptions(command: Command): Command {
     .addOption(repeated("--label <name=value>", "only on nodes with this label"))
     .option("--tenant <name>", "who pays")
     .option("--deadline <time>", "give up after this time, such as 60s")
+    .option("--fresh", "run every step, use no results of other jobs")
     .option("--id <uuid>", "job id of your own choice")
     .option("--idempotency-key <key>", "two submissions with one key are one job");
 }

@@ -277,6 +277,7 @@ export class JobRun {
         this.sender.send(effect);
         break;
       case "forget-artifact":
+        this.parts.shared?.invalidate(effect.artifact);
         this.holds.forget(effect.artifact);
         break;
       case "abort-attempts":

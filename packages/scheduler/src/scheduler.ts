@@ -66,6 +66,7 @@ import { JobIndex } from "./journal/job-index.ts";
 import { Leadership } from "./leadership.ts";
 import { Ownership } from "./ownership.ts";
 import type { AddressProbe, ArtifactUplink, Rechooser, TicketIssuer } from "./ports.ts";
+import { SharedResults } from "./shared-results.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
@@ -101,6 +102,8 @@ export interface SchedulerSettings {
   readonly retentionMs: number;
   readonly leaseMs: number;
   readonly activeJobsMax: number;
+  /** Jobs of one tenant may use results that another one's made. Default false. */
+  readonly shareAcrossTenants?: boolean;
 }
 
 const QUEUE_GROUP = "scheduler";
@@ -210,10 +213,14 @@ export class Scheduler {
     const intake = new Intake({ fleet: this.fleet, resolver, copier, clock }, { library });
     const admission = new Admission(clock, { activeMax: this.settings.activeJobsMax });
     const executors = new Map(library.executors.map((entry) => [entry.id, entry]));
+    const shared = new SharedResults(
+      { clock, fleet: this.fleet, log },
+      { acrossTenants: this.settings.shareAcrossTenants ?? false },
+    );
     const jobs = new JobService(
       {
         ...this.parts,
-        ...{ journal, index, intake, admission },
+        ...{ journal, index, intake, admission, shared },
         fleet: this.fleet,
         dispatcher: this.dispatcher,
         executor: (executor) => executors.get(executor),

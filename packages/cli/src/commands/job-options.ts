@@ -24,6 +24,7 @@ export interface JobFlags extends CommonOptions {
   readonly label?: readonly string[];
   readonly tenant?: string;
   readonly deadline?: string;
+  readonly fresh?: boolean;
   readonly id?: string;
   readonly idempotencyKey?: string;
 }
@@ -59,6 +60,7 @@ export async function toJobRequest(
     ...given("tenant", flags.tenant),
     ...given("idempotencyKey", flags.idempotencyKey),
     ...given("jobId", flags.id),
+    ...(flags.fresh === true ? { fresh: true } : {}),
     ...(flags.deadline === undefined
       ? {}
       : { deadlineMs: parseDurationMs("deadline", flags.deadline) }),
