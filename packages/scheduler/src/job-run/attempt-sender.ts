@@ -65,6 +65,7 @@ export interface SenderSettings {
   readonly sink: EntrySink;
   readonly rates: Rates;
   readonly deadline: Deadline;
+  readonly dueAtMs: number;
   readonly holds: ArtifactHolds;
   readonly plan: () => JobPlan;
   readonly budget: JobBudget | null;
@@ -230,7 +231,7 @@ export class AttemptSender {
 
   private submit(outgoing: Outgoing): void {
     const { effect, executor } = outgoing;
-    const { record, deadline, holds } = this.settings;
+    const { record, deadline, dueAtMs, holds } = this.settings;
     outgoing.handle = this.parts.dispatcher.submit({
       tenant: record.submission.tenant,
       resumeAt: effect.resumeAt,
@@ -238,7 +239,7 @@ export class AttemptSender {
       labels: record.submission.constraints.labels ?? {},
       avoidInstances: effect.avoidInstances,
       localBytes: holds.localBytes(effect.inputs),
-      deadline,
+      ...{ deadline, dueAtMs },
       makeRequest: (place) => this.makeRequest(outgoing, place),
       onStarted: (place) => this.onStarted(outgoing, place),
       onFinished: (place, outputs, measure) =>
