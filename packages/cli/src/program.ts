@@ -140,6 +140,7 @@ function addRequestOptions(command: Command): Command {
     .option("--on-host", "no data leaves the host that holds the inputs")
     .option("--tenant <name>", "who pays")
     .option("--deadline <time>", "give up after this time, such as 60s")
+    .option("--fresh", "run every step, use no results of other jobs")
     .option("--id <uuid>", "job id of your own choice")
     .option("--idempotency-key <key>", "two submissions with one key are one job");
 }

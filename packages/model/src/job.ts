@@ -38,6 +38,8 @@ export interface Submission {
   readonly deadlineMs?: number;
   /** False: nothing is journaled; the job is lost with its scheduler. Default true. */
   readonly durable?: boolean;
+  /** True: nothing is taken from other jobs' results. Default false. */
+  readonly fresh?: boolean;
 }
 
 export const TERMINAL_STATES = ["succeeded", "failed", "cancelled", "rejected"] as const;

@@ -202,6 +202,8 @@ export const submitSchema = z
       .exactOptional(),
     /** False: nothing is journaled; the job is lost with its scheduler. For work that is cheap to repeat. */
     durable: z.boolean("expected true or false").exactOptional(),
+    /** True: nothing is taken from other jobs' results. Default false. */
+    fresh: z.boolean("expected true or false").exactOptional(),
   })
   .refine((job) => job.description !== undefined || job.workflow !== undefined, {
     message: "expected at least one of description and workflow",

@@ -8,7 +8,9 @@
  * Invariants:
  *   Q1. Every submitted attempt is settled exactly once: finished, failed, or forgotten by its job.
  *   Q2. An attempt is sent to one instance; a lost instance fails it at once, not by time-out.
- *   Q3. Waiting attempts of one executor and tenant keep their order; tenants take turns.
+ *   Q3. Of waiting attempts of one executor and tenant the one that is due first goes first, of
+ *       equal ones the one that came first; tenants take turns.
+ *   Q4. What becomes free is offered first to the executor whose next attempt is due first.
  */
 import type { ActorSystemPort } from "@murakkab/actor";
 import { type Placement, pickWarm } from "@murakkab/core";
@@ -37,6 +39,8 @@ export interface AttemptWork {
   readonly avoidInstances: ReadonlySet<string>;
   readonly localBytes: ReadonlyMap<string, number>;
   readonly deadline: Deadline;
+  /** When its job should be done, by this process's monotonic clock: an order, not a promise. */
+  readonly dueAtMs: number;
   /** A former owner of the job sent it there: it is asked again. */
   readonly resumeAt: AttemptPlace | null;
   /** Builds the request once a place is known. May write large values into that node's store. */
@@ -156,7 +160,7 @@ export class Dispatcher {
       cancelTimer: () => undefined,
     };
     if (work.resumeAt === null) {
-      group.waiting.push(work.tenant, entry);
+      group.waiting.push(work.tenant, entry, work.dueAtMs);
       this.pumpGroup(group);
     } else void this.run(entry, work.resumeAt);
     return {
@@ -198,24 +202,42 @@ export class Dispatcher {
 
   /** Places what can be placed now. Called whenever something may have become free. */
   pump(): void {
-    for (const group of this.groups.values()) this.pumpGroup(group);
+    if (!this.isConnected) return;
+    const open = [...this.groups.values()].sort(byDueTime);
+    // Q4. After each placement the group waits its turn again, by its next attempt.
+    for (let group = open.shift(); group !== undefined; group = open.shift()) {
+      if (!this.placeNext(group)) {
+        this.rest(group);
+        continue;
+      }
+      const { dueAtMs } = group.waiting;
+      const at = open.findIndex((it) => it.waiting.dueAtMs > dueAtMs);
+      open.splice(at < 0 ? open.length : at, 0, group);
+    }
   }
 
   private pumpGroup(group: Group): void {
     if (!this.isConnected) return;
-    for (;;) {
-      const entry = group.waiting.peek();
-      if (entry === undefined) {
-        if (group.waiting.count === 0) this.groups.delete(group.key);
-        return;
-      }
-      const placement = this.place(entry.work, false) ?? this.placeOnSecondThought(entry);
-      if (placement === null) break;
-      group.infeasibleSinceMs = null;
-      group.waiting.take();
-      void this.run(entry, { instance: placement.instance, node: placement.node });
-    }
-    this.want(group);
+    while (this.placeNext(group));
+    this.rest(group);
+  }
+
+  /** False when nothing waits, or nothing that waits can be placed now. */
+  private placeNext(group: Group): boolean {
+    const entry = group.waiting.peek();
+    if (entry === undefined) return false;
+    const placement = this.place(entry.work, false) ?? this.placeOnSecondThought(entry);
+    if (placement === null) return false;
+    group.infeasibleSinceMs = null;
+    group.waiting.take();
+    void this.run(entry, { instance: placement.instance, node: placement.node });
+    return true;
+  }
+
+  /** All that can be placed now is. */
+  private rest(group: Group): void {
+    if (group.waiting.count > 0) this.want(group);
+    else if (this.groups.get(group.key) === group) this.groups.delete(group.key);
   }
 
   private place(
@@ -300,8 +322,8 @@ export class Dispatcher {
       // Only now is the core free: an aborted attempt holds it until its program has ended.
       this.running.delete(entry);
       if (instance !== undefined) fleet.release(instance);
-      this.pumpGroup(this.groupOf(work.executor, work.labels));
       if (work.executor.resources.cores > 0) this.pump();
+      else this.pumpGroup(this.groupOf(work.executor, work.labels));
     }
   }
 
@@ -441,6 +463,10 @@ export class Dispatcher {
     this.cancelWant?.();
     this.cancelWant = null;
   }
+}
+
+function byDueTime(a: Group, b: Group): number {
+  return a.waiting.dueAtMs - b.waiting.dueAtMs;
 }
 
 function isBusAway({ aborted, reason }: AbortSource["signal"]): boolean {

@@ -270,5 +270,6 @@ function toSubmission(request: SubmitRequest, jobId: string): Submission {
     ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
     ...(request.deadlineMs === undefined ? {} : { deadlineMs: request.deadlineMs }),
     ...(request.durable === undefined ? {} : { durable: request.durable }),
+    ...(request.fresh === undefined ? {} : { fresh: request.fresh }),
   };
 }

@@ -57,6 +57,12 @@ export interface JobRunSettings {
   readonly onTerminal: (run: JobRun) => Promise<void>;
 }
 
+/**
+ * Jobs without a latency SLO are due this long after they were accepted, ms: behind every SLO that
+ * someone waits for, and before what comes ten minutes later, so that they are never starved.
+ */
+const DUE_MS_DEFAULT = 10 * 60_000;
+
 /** Of a job whose record can't be read: nothing of it runs. */
 const NO_PLAN: JobPlan = {
   workflow: "unknown",
@@ -111,6 +117,7 @@ export class JobRun {
     this.sender = new AttemptSender(components, {
       ...{ record, sink: settings.sink, rates: settings.rates, holds: this.holds, nowMs },
       deadline: this.deadline,
+      dueAtMs: this.acceptedAtMs + (record.submission.slo.latencyMsMax ?? DUE_MS_DEFAULT),
       plan: () => this.machine.plan,
       budget: this.budget,
       onStarved: ({ planned, batchItems }) =>
@@ -295,6 +302,7 @@ export class JobRun {
         this.sender.send(effect);
         break;
       case "forget-artifact":
+        this.parts.shared?.invalidate(effect.artifact);
         this.holds.forget(effect.artifact);
         break;
       case "abort-attempts":

@@ -150,6 +150,14 @@ function readOutput({ effect, record }: ReceiptParts): Output {
   };
 }
 
+function sharedOf({ units }: StepRun): Pick<StepReceipt, "shared"> {
+  const shared = units.filter((unit) => unit.sharedFrom !== null);
+  if (shared.length === 0) return {};
+  const items = shared.reduce((sum, unit) => sum + unit.itemCount, 0);
+  const fromJobs = [...new Set(shared.flatMap((unit) => unit.sharedFrom ?? []))].sort();
+  return { shared: { items, fromJobs } };
+}
+
 function toStepReceipt(run: StepRun): StepReceipt {
   return {
     step: run.planned.step,
@@ -167,6 +175,7 @@ function toStepReceipt(run: StepRun): StepReceipt {
     costUsd: run.costUsd,
     energyWh: run.energyWh,
     nodes: [...run.nodes].sort(),
+    ...sharedOf(run),
     ...(run.planned.predicted === undefined ? {} : { predicted: run.planned.predicted }),
     ...(run.planned.batchItems === undefined ? {} : { batchItems: run.planned.batchItems }),
   };

@@ -76,6 +76,7 @@ import { profileSource } from "./planning/profile-source.ts";
 import type { AddressProbe, ArtifactUplink, Rechooser, TicketIssuer } from "./ports.ts";
 import { ProfileService } from "./profiles/profile-service.ts";
 import { ProfileStore } from "./profiles/profile-store.ts";
+import { SharedResults } from "./shared-results.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
@@ -113,6 +114,8 @@ export interface SchedulerSettings {
   readonly retentionMs: number;
   readonly leaseMs: number;
   readonly activeJobsMax: number;
+  /** Jobs of one tenant may use results that another one's made. Default false. */
+  readonly shareAcrossTenants?: boolean;
 }
 
 const QUEUE_GROUP = "scheduler";
@@ -248,10 +251,14 @@ export class Scheduler {
     const intake = new Intake({ fleet: this.fleet, resolver, copier, clock, planner }, { library });
     const admission = new Admission(clock, { activeMax: this.settings.activeJobsMax });
     const executors = new Map(library.executors.map((entry) => [entry.id, entry]));
+    const shared = new SharedResults(
+      { clock, fleet: this.fleet, log },
+      { acrossTenants: this.settings.shareAcrossTenants ?? false },
+    );
     const jobs = new JobService(
       {
         ...this.parts,
-        ...{ journal, index, intake, admission, planner },
+        ...{ journal, index, intake, admission, planner, shared },
         rechooser: this.parts.rechooser ?? planner,
         onSucceeded: (run) => this.learnDrafts(run),
         observe: (observation) => {

@@ -7,7 +7,6 @@ import {
   type AttemptMeasure,
   type AttemptReply,
   type AttemptRequest,
-  contentHeaders,
   decode,
   type JobRecord,
   type JournaledEvent,
@@ -91,8 +90,8 @@ export class JobRunBench {
     );
     const bus = broker.connect("bench");
     const listener = broker.connect("agent");
-    listener.messaging.subscribe("mk.v1.artifact.>", ({ subject, data }) => {
-      this.published.push([subject, decode(data, contentHeaders("json")).value]);
+    listener.messaging.subscribe("mk.v1.artifact.>", ({ subject, data, headers }) => {
+      this.published.push([subject, decode(data, headers).value]);
     });
     const offer = { cpus: 64, memoryMib: 65_536 };
     const host = { ...registrationOf("n1").host, cores: 64, memoryBytes: 65_536 * 1_048_576 };

@@ -81,6 +81,21 @@ describe("a job with a draft", () => {
   });
 });
 
+test("of jobs that wait the one with the nearest latency SLO goes first", async () => {
+  const single = { resources: { cores: 1, memoryMib: 64, concurrency: 1 } };
+  const bench = new JobRunBench([buildExecutor("answer", "answer", ports, single)]);
+  const plan = planOf([stepOf("answer", { a: "in" })]);
+  const slos = {
+    running: {},
+    patient: {},
+    soon: { latencyMsMax: 5_000 },
+    now: { latencyMsMax: 10 },
+  };
+  for (const [jobId, slo] of Object.entries(slos)) await bench.start(plan, { jobId, slo });
+  for (const _job of Object.keys(slos)) await bench.answer("answer", 1);
+  expect(bench.asks.map((it) => it.request.jobId)).toEqual(["running", "now", "soon", "patient"]);
+});
+
 describe("observations", () => {
   const sized = (id: string, changes: object) =>
     buildExecutor(id, id, ports, { ...wide, batchMax: 4, ...changes });

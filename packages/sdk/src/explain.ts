@@ -21,7 +21,12 @@ import { callUntilAnswered, READ_POLICY, type RepeatPolicy } from "./call-until-
 import { jobStatusIn, listIn } from "./read-answer.ts";
 
 /** Some hundred solves; and whoever does not listen must not be waited for long. */
-const EXPLAIN_POLICY: RepeatPolicy = { ...READ_POLICY, silenceMs: [10_000], totalMs: 10_000, absentMs: 0 };
+const EXPLAIN_POLICY: RepeatPolicy = {
+  ...READ_POLICY,
+  silenceMs: [10_000],
+  totalMs: 10_000,
+  absentMs: 0,
+};
 /** A job's plan comes within its first events; a page has hundreds. */
 const EVENT_PAGES_MAX = 100;
 

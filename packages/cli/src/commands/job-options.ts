@@ -25,6 +25,7 @@ export interface JobFlags extends CommonOptions {
   readonly onHost?: boolean;
   readonly tenant?: string;
   readonly deadline?: string;
+  readonly fresh?: boolean;
   readonly id?: string;
   readonly idempotencyKey?: string;
 }
@@ -61,6 +62,7 @@ export async function toJobRequest(
     ...given("tenant", flags.tenant),
     ...given("idempotencyKey", flags.idempotencyKey),
     ...given("jobId", flags.id),
+    ...(flags.fresh === true ? { fresh: true } : {}),
     ...(flags.deadline === undefined
       ? {}
       : { deadlineMs: parseDurationMs("deadline", flags.deadline) }),

@@ -88,6 +88,7 @@ export function onFinished(state: MachineState, input: Finished): readonly JobEf
         done: run.doneCount,
         total: run.total,
         inputsHash: unit.inputsHash,
+        ...(input.shared === undefined ? {} : { shared: input.shared }),
       },
       { outputs, measure, cost },
     ),

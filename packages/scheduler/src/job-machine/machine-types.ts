@@ -50,6 +50,8 @@ export type JobInput =
       readonly outputs: Readonly<Record<string, PassedValue>>;
       readonly measure: AttemptMeasure;
       readonly cost: StepCost;
+      /** It did not run: an equal attempt of this job had this result. */
+      readonly shared?: { readonly jobId: string };
       readonly nowMs: number;
     }
   | {

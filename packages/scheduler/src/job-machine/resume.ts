@@ -61,7 +61,11 @@ function replayAttempt(
   if (event === "attempt-stopped") return;
   if (event === "attempt-finished" && measure !== null) {
     unit.inputsHash = String(data["inputsHash"]);
-    markDone(run, unit, { place, outputs: detail?.outputs ?? {}, measure, nowMs: sinceMs });
+    const shared = data["shared"] as { readonly jobId: string } | undefined;
+    markDone(run, unit, {
+      ...{ place, outputs: detail?.outputs ?? {}, measure, nowMs: sinceMs },
+      ...(shared === undefined ? {} : { shared }),
+    });
   } else replayFailure(state, unit, data);
 }
 

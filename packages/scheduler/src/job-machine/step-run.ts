@@ -24,6 +24,8 @@ export interface UnitRun {
   inputsHash: string;
   place: AttemptPlace | null;
   readyAtMs: number;
+  /** The job whose attempt made `outputs`, where that was not this unit's. */
+  sharedFrom: string | null;
 }
 
 /** Running sums of a step, for the receipt. */
@@ -91,6 +93,7 @@ export function openUnits(run: StepRun, total: number, nowMs: number): void {
     inputsHash: "",
     place: null,
     readyAtMs: nowMs,
+    sharedFrom: null,
   }));
 }
 
@@ -107,14 +110,19 @@ export function markDone(
     readonly place: AttemptPlace;
     readonly outputs: Readonly<Record<string, PassedValue>>;
     readonly measure: AttemptMeasure;
+    readonly shared?: { readonly jobId: string };
     readonly nowMs: number;
   },
 ): void {
   unit.state = "done";
   unit.outputs = result.outputs;
   run.doneCount += unit.itemCount;
-  run.lastPlace = result.place;
-  run.nodes.add(result.place.node);
+  unit.sharedFrom = result.shared?.jobId ?? null;
+  // A shared one ran on no node for this job.
+  if (result.shared === undefined) {
+    run.lastPlace = result.place;
+    run.nodes.add(result.place.node);
+  }
   const waitedMs = Math.max(0, result.nowMs - unit.readyAtMs - result.measure.runMs);
   run.queueMs += waitedMs * unit.itemCount;
 }

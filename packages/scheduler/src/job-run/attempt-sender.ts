@@ -12,6 +12,7 @@ import {
   backoffMs,
   type Cancel,
   type Clock,
+  canonicalJson,
   type Deadline,
   type Random,
   type WireError,
@@ -32,6 +33,13 @@ import { attemptKey } from "../job-machine/machine-types.ts";
 import type { AttemptId, AttemptPlace, JobEffect, JobInput } from "../job-machine.ts";
 import { artifactsIn } from "../passed-value.ts";
 import type { ArtifactUplink } from "../ports.ts";
+import {
+  type Claim,
+  holdersOf,
+  type ShareableWork,
+  type SharedResult,
+  SharedResults,
+} from "../shared-results.ts";
 import type { ArtifactHolds } from "./artifact-holds.ts";
 import type { JobBudget } from "./job-budget.ts";
 import type { EntrySink } from "./job-log.ts";
@@ -48,6 +56,8 @@ export interface SenderComponents {
   readonly executor: (id: string) => ExecutorEntry | undefined;
   /** Told of each attempt that really ran and finished. Must not throw. Default: nobody learns. */
   readonly observe?: (observation: AttemptObservation) => void;
+  /** Default: every attempt runs. */
+  readonly shared?: SharedResults;
 }
 
 export interface SenderSettings {
@@ -55,6 +65,7 @@ export interface SenderSettings {
   readonly sink: EntrySink;
   readonly rates: Rates;
   readonly deadline: Deadline;
+  readonly dueAtMs: number;
   readonly holds: ArtifactHolds;
   readonly plan: () => JobPlan;
   readonly budget: JobBudget | null;
@@ -69,13 +80,14 @@ interface Outgoing {
   readonly effect: Dispatch;
   readonly key: string;
   readonly executor: ExecutorEntry;
-  /** Null while it waits for its repeat. */
+  /** Null while it waits for its repeat, its budget, or for an equal attempt. */
   handle: AttemptHandle | null;
   cancelRepeat: Cancel;
   place: AttemptPlace | null;
   startedAtMs: number;
   /** Its upper bound is taken out of the job's budget. */
   isReserved: boolean;
+  claim: Claim | null;
 }
 
 const RETRY_BACKOFF = { baseMs: 50, maxMs: 2_000 };
@@ -110,7 +122,15 @@ export class AttemptSender {
     const { jobId } = this.settings.record.submission;
     const { step, item } = effect.id;
     const outgoing: Outgoing = {
-      ...{ effect, executor, handle: null, place: null, startedAtMs: 0, isReserved: false },
+      ...{
+        effect,
+        executor,
+        handle: null,
+        place: null,
+        startedAtMs: 0,
+        isReserved: false,
+        claim: null,
+      },
       key: `${jobId}:${step}:${item}:${effect.inputsHash}`,
       cancelRepeat: () => undefined,
     };
@@ -128,16 +148,90 @@ export class AttemptSender {
       return;
     }
     if (effect.repeat === 0) {
-      this.submit(outgoing);
+      this.shareOrSubmit(outgoing);
       return;
     }
     const waitMs = backoffMs(effect.repeat, RETRY_BACKOFF, this.parts.random);
-    outgoing.cancelRepeat = this.parts.clock.after(waitMs, () => this.submit(outgoing));
+    outgoing.cancelRepeat = this.parts.clock.after(waitMs, () => this.shareOrSubmit(outgoing));
+  }
+
+  /** One that a former owner sent runs already: it is asked for, and nobody waits for it. */
+  private shareOrSubmit(outgoing: Outgoing): void {
+    const work = this.shareableWork(outgoing);
+    const { shared } = this.parts;
+    if (shared === undefined || work === null || outgoing.effect.resumeAt !== null) {
+      this.submit(outgoing);
+      return;
+    }
+    const isFresh = this.settings.record.submission.fresh === true;
+    if (isFresh) {
+      this.submit(outgoing);
+      return;
+    }
+    outgoing.claim = shared.claim(work, {
+      onResult: (result) => this.onShared(outgoing, result),
+      onLead: () => this.submit(outgoing),
+    });
+  }
+
+  private shareableWork({ effect, executor }: Outgoing): ShareableWork | null {
+    if (this.parts.shared === undefined || !SharedResults.isShareable(executor)) return null;
+    const { jobId, tenant, constraints } = this.settings.record.submission;
+    const { inputs, inputsHash, batchItems } = effect;
+    const { labels = {}, staysOnHost = false } = constraints;
+    const hasLabels = Object.keys(labels).length > 0;
+    // What must stay on a host is shared within its job only: another one's inputs lie elsewhere.
+    const where = `${hasLabels ? canonicalJson(labels) : ""}${staysOnHost ? jobId : ""}`;
+    const isBatch = batchItems !== undefined;
+    return { jobId, tenant, executor, inputs, inputsHash, isBatch, where };
+  }
+
+  private onShared(outgoing: Outgoing, result: SharedResult): void {
+    if (!this.forgetOne(outgoing)) return;
+    const { holds, feed, nowMs, budget } = this.settings;
+    const { effect } = outgoing;
+    for (const [artifact, nodes] of result.holders) {
+      for (const node of nodes) holds.hold(artifact, node);
+    }
+    // Its own job may have released them, and end at any moment.
+    if (result.holders.size > 0) holds.pin();
+    const atMs = this.parts.clock.wallMs();
+    const measure = {
+      ...{ runMs: 0, cpuSec: 0, memoryBytesMax: null },
+      ...{ startedAtMs: atMs, endedAtMs: atMs },
+    };
+    budget?.settle(effect.id, FREE);
+    const { outputs, place } = result;
+    const shared = { jobId: result.jobId };
+    feed({
+      ...{ kind: "attempt-finished", id: effect.id, place, outputs, measure, cost: FREE, shared },
+      nowMs: nowMs(),
+    });
+    this.sendStarved();
+  }
+
+  /** Tells those that wait for the same, and those that will ask. */
+  private offer(
+    outgoing: Outgoing,
+    outputs: Readonly<Record<string, PassedValue>>,
+    place: AttemptPlace,
+  ): void {
+    const work = this.shareableWork(outgoing);
+    if (work === null) return;
+    const { holds } = this.settings;
+    const holders = holdersOf(outputs, (artifact) => holds.nodesOf(artifact));
+    const result = { jobId: work.jobId, outputs, place, holders };
+    this.parts.shared?.finish(outgoing.claim, work, result);
+  }
+
+  /** Others need not wait for this one. */
+  private dropClaim({ claim }: Outgoing): void {
+    if (claim !== null) this.parts.shared?.drop(claim);
   }
 
   private submit(outgoing: Outgoing): void {
     const { effect, executor } = outgoing;
-    const { record, deadline, holds } = this.settings;
+    const { record, deadline, dueAtMs, holds } = this.settings;
     outgoing.handle = this.parts.dispatcher.submit({
       tenant: record.submission.tenant,
       resumeAt: effect.resumeAt,
@@ -145,7 +239,7 @@ export class AttemptSender {
       labels: record.submission.constraints.labels ?? {},
       avoidInstances: effect.avoidInstances,
       localBytes: holds.localBytes(effect.inputs),
-      deadline,
+      ...{ deadline, dueAtMs },
       makeRequest: (place) => this.makeRequest(outgoing, place),
       onStarted: (place) => this.onStarted(outgoing, place),
       onFinished: (place, outputs, measure) =>
@@ -220,6 +314,7 @@ export class AttemptSender {
     const cost = attemptCost(executor, result.measure, rates);
     this.observe(outgoing, result);
     this.settings.budget?.settle(effect.id, cost);
+    this.offer(outgoing, result.outputs, result.place);
     feed({ kind: "attempt-finished", id: effect.id, ...result, cost, nowMs: nowMs() });
     this.sendStarved();
   }
@@ -246,6 +341,7 @@ export class AttemptSender {
     measure: AttemptMeasure | null,
   ): void {
     if (!this.forgetOne(outgoing)) return;
+    this.dropClaim(outgoing);
     const { effect, executor } = outgoing;
     const cost = measure === null ? FREE : attemptCost(executor, measure, this.settings.rates);
     if (outgoing.isReserved) this.settings.budget?.settle(effect.id, cost);
@@ -257,8 +353,7 @@ export class AttemptSender {
   private sendStarved(): void {
     if (this.settings.budget === null) return;
     for (const outgoing of [...this.out.values()]) {
-      const isStarved = !outgoing.isReserved && outgoing.handle === null;
-      if (isStarved) this.sendWithin(outgoing);
+      if (!outgoing.isReserved) this.sendWithin(outgoing);
     }
   }
 
@@ -287,9 +382,10 @@ export class AttemptSender {
   abortAll(error: WireError): void {
     const all = [...this.out.values()];
     this.out.clear();
-    for (const { handle, cancelRepeat } of all) {
-      cancelRepeat();
-      handle?.abort(error);
+    for (const outgoing of all) {
+      outgoing.cancelRepeat();
+      this.dropClaim(outgoing);
+      outgoing.handle?.abort(error);
     }
   }
 
@@ -298,6 +394,7 @@ export class AttemptSender {
     const awaited = ids.flatMap((id) => this.out.get(attemptKey(id)) ?? []);
     for (const outgoing of awaited) {
       outgoing.cancelRepeat();
+      this.dropClaim(outgoing);
       if (outgoing.handle === null) this.onFailed(outgoing, null, error, null);
       else outgoing.handle.abort(error);
     }
@@ -326,7 +423,10 @@ export class AttemptSender {
     this.stop();
     const all = [...this.out.values()];
     this.out.clear();
-    for (const { handle } of all) handle?.forget();
+    for (const outgoing of all) {
+      this.dropClaim(outgoing);
+      outgoing.handle?.forget();
+    }
   }
 
   /** The job is over. */

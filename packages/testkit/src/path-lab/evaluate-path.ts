@@ -3,8 +3,9 @@
  *
  * Owns:      asking every question and judging the answers.
  */
-import type { JobPlan } from "@murakkab/model";
+
 import { type QuestionEntry, scoreAnswer } from "@murakkab/library";
+import type { JobPlan } from "@murakkab/model";
 import type { ExecutorLab } from "./executor-lab.ts";
 import { type PlanRun, runPlan } from "./run-plan.ts";
 
