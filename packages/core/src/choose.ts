@@ -31,6 +31,12 @@ import {
   missingClause,
 } from "./capability.ts";
 
+/**
+ * Items per attempt where nothing is known of how many there will be: a few share what starting
+ * costs, and a list of some more still keeps several cores busy.
+ */
+const BATCH_ITEMS_DEFAULT = 8;
+
 export interface ChooseRequest {
   readonly workflow: Workflow;
   readonly planner: JobPlan["planner"];
@@ -100,6 +106,9 @@ class Chooser {
       knobs: this.chooseKnobs(step, executor),
       inputs: connected.sources,
       ...(connected.fanOut === null ? {} : { fanOut: connected.fanOut }),
+      ...(connected.fanOut === null || executor.batchMax === undefined
+        ? {}
+        : { batchItems: Math.min(executor.batchMax, BATCH_ITEMS_DEFAULT) }),
       outputs: Object.fromEntries(
         Object.entries(capability.outputs).map(([name, port]) => [
           name,

@@ -18,6 +18,7 @@ import type {
 import { OBJECTIVES } from "@murakkab/model";
 import { z } from "zod";
 import {
+  CONFIGURATION_CHARS_MAX,
   DESCRIPTION_CHARS_MAX,
   INPUT_COUNT_MAX,
   JOB_DEADLINE_MS_MAX,
@@ -189,6 +190,11 @@ export const submitSchema = z
         executors: z.record(z.string(), z.string()).exactOptional(),
         knobs: z.record(z.string(), knobValuesSchema).exactOptional(),
         labels: z.record(z.string(), z.string()).exactOptional(),
+        configuration: z
+          .string()
+          .min(1, "expected a configuration such as a receipt names")
+          .max(CONFIGURATION_CHARS_MAX, `expected at most ${CONFIGURATION_CHARS_MAX} characters`)
+          .exactOptional(),
         staysOnHost: z.boolean("expected true or false").exactOptional(),
       })
       .exactOptional(),

@@ -75,6 +75,8 @@ export interface Cases {
 /** Different sizes that one step may lead to within a path; more are merged upwards. */
 const SIZES_PER_STEP_MAX = 6;
 const CASES_PER_PATH_MAX = 16;
+/** A small batch: between one by one and one per core. */
+const BATCH_ITEMS_FEW = 4;
 /** Chance that a staged draft is sure where none was ever run: as good as a coin. */
 const SURE_RATIO_PRIOR = 0.5;
 
@@ -219,9 +221,9 @@ class CaseBuilder {
     if (items <= 1) return [1];
     const whole = Math.min(items, entry.batchMax);
     const perCore = Math.ceil(items / Math.max(1, Math.floor(this.context.cores)));
-    return [
-      ...new Set([whole, Math.min(perCore, entry.batchMax), Math.min(4, items, entry.batchMax)]),
-    ];
+    const given = planned.batchItems === undefined ? [] : [planned.batchItems];
+    const counts = [whole, perCore, BATCH_ITEMS_FEW, ...given];
+    return [...new Set(counts.map((it) => Math.min(it, whole)))];
   }
 
   private makeOption(it: {

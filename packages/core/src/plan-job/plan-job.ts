@@ -34,11 +34,11 @@ import {
   type PlanCase,
   type SkeletonPath,
 } from "./cases.ts";
+import { configuredPlan, planPaths } from "./configured-plan.ts";
 import { explainPlan } from "./explain-plan.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { materialize } from "./materialize.ts";
 import { makeOffers } from "./offers.ts";
-import { enumeratePaths } from "./paths.ts";
 import { predictPlan } from "./predict-plan.ts";
 import { classifyQuestion, questionClassesOf } from "./question-class.ts";
 import { type InputSize, inputSizes } from "./sizes.ts";
@@ -87,6 +87,9 @@ export function planJob(
   request: PlanJobRequest,
   base: JobPlan = chooseExecutors(request),
 ): PlanDecision {
+  if (request.constraints.configuration !== undefined) {
+    return { kind: "accepted", plan: predictPlan(configuredPlan(request, base), request) };
+  }
   if (Object.keys(request.slo).length === 0 && request.objective === null) {
     return { kind: "accepted", plan: predictPlan(base, request) };
   }
@@ -205,39 +208,11 @@ export class JobPlanner {
     return this.explain({ planCase, choice, slo, plan });
   }
 
-  /** Every variant that has all its steps, each distinct one once. */
   private skeletons(): readonly SkeletonPath[] {
-    const { request } = this;
-    const capabilities = groupCapabilities(request.library);
-    const known = new Set<string>();
-    return enumeratePaths(request.workflow, capabilities).flatMap((path, index) => {
-      const skeleton = index === 0 ? this.base : this.skeletonOf(path);
-      if (skeleton === null) return [];
-      const key = pathKey(skeleton);
-      if (known.has(key)) return [];
-      known.add(key);
-      const whole = { path, skeleton, pathKey: key };
+    return planPaths(this.request).flatMap(({ path, plan }) => {
+      const whole = { path, skeleton: plan, pathKey: pathKey(plan) };
       return this.progress === null ? [whole] : restrict(whole, this.progress);
     });
-  }
-
-  private skeletonOf(path: SkeletonPath["path"]): JobPlan | null {
-    const drafts = path.stages.map((it) => it.draft);
-    let plan: JobPlan;
-    try {
-      plan = chooseExecutors({ ...this.request, workflow: path.workflow, alsoNeeded: drafts });
-    } catch {
-      return null; // a variant without what it needs is no variant; the whole one did not throw
-    }
-    const ids = new Set(plan.steps.map((it) => it.step));
-    if (!drafts.every((it) => ids.has(it))) return null;
-    const stages = path.stages.map((it) => ({
-      ...it,
-      deferred: it.deferred.filter((step) => ids.has(step)),
-    }));
-    // Nothing but the answer itself would be saved.
-    if (stages.some((it) => it.deferred.length < 2)) return null;
-    return stages.length === 0 ? plan : { ...plan, stages };
   }
 
   private floors(
@@ -383,7 +358,12 @@ function restrict(
   const running = plan.steps.filter((it) => started.has(it.step));
   const hasAll = running.every((it) => skeleton.steps.some((step) => step.step === it.step));
   if (!hasAll) return [];
-  const steps = skeleton.steps.map((it) => running.find((step) => step.step === it.step) ?? it);
+  const steps = skeleton.steps.map((it) => {
+    const planned = plan.steps.find((step) => step.step === it.step);
+    if (planned === undefined || started.has(it.step)) return planned ?? it;
+    // What it would be with now is one of the choices.
+    return planned.batchItems === undefined ? it : { ...it, batchItems: planned.batchItems };
+  });
   const open = steps.filter((it) => !started.has(it.step));
   if (open.length === 0) return [];
   return [

@@ -5,7 +5,7 @@ import type { JobPlan } from "@murakkab/model";
 import { groupCapabilities } from "../capability.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
 import { configurationKey, pathKey } from "../profile/configuration.ts";
-import { buildCases, type CaseContext } from "./cases.ts";
+import { buildCases, type CaseContext, optionIdOf } from "./cases.ts";
 import { materialize } from "./materialize.ts";
 import type { PlanJobRequest } from "./plan-job.ts";
 import { classifyQuestion, questionClassesOf } from "./question-class.ts";
@@ -36,14 +36,20 @@ export function predictPlan(plan: JobPlan, request: PlanJobRequest): JobPlan {
   const { cases } = buildCases([{ path, skeleton: plan, pathKey: pathKey(plan) }], context);
   const first = cases[0];
   if (first === undefined) return plan;
+  const wanted = new Set(plan.steps.map((it) => optionIdOf(it)));
   const ids = first.options.map(
-    (options) => (options.find((it) => it.batchItems === null) ?? options[0])?.id ?? "",
+    (options) => (options.find((it) => wanted.has(it.id)) ?? options[0])?.id ?? "",
   );
   const totals = evaluateChoice(first.problem, ids);
-  const { prediction } = materialize(first, ids, context, totals);
+  const { plan: predicted, prediction } = materialize(first, ids, context, totals);
   const quality =
     knowledge.quality
       ?.visited(context.questionClass)
       .find((it) => it.key === configurationKey(plan))?.quality ?? null;
-  return { ...plan, predicted: { ...prediction, quality } };
+  // The sizes of batches stay as they were planned.
+  const steps = plan.steps.map((it, index) => {
+    const known = predicted.steps[index]?.predicted;
+    return known === undefined ? it : { ...it, predicted: known };
+  });
+  return { ...plan, steps, predicted: { ...prediction, quality } };
 }
