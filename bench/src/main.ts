@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME [--json] [--long] [--profile]`: measures and prints one report.
+ * `npm run bench -- NAME [--json] [--long] [--profile] [--seed TEXT]`: measures and prints one report.
  *
  * Progress goes to standard error; the last line of standard output is the report's object.
  */
@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { runBusBench } from "@murakkab/bus/bench";
 import { describeError, InvalidArgumentError } from "@murakkab/kit";
 import { actorsBench } from "./actors.ts";
+import { chooseBench } from "./choose.ts";
 import { dagBench } from "./dag.ts";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
@@ -27,6 +28,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "video-qa": videoQaBench,
   footprint: footprintBench,
   actors: actorsBench,
+  choose: chooseBench,
   recovery: recoveryBench,
 };
 
@@ -38,6 +40,7 @@ async function main(): Promise<void> {
       json: { type: "boolean" },
       long: { type: "boolean" },
       profile: { type: "boolean" },
+      seed: { type: "string" },
       verbose: { type: "boolean" },
     },
   });
@@ -55,6 +58,7 @@ async function main(): Promise<void> {
   const report = await bench.run({
     isLong: values.long === true,
     isProfiled: values.profile === true,
+    seed: values.seed ?? "1",
     signal: controller.signal,
     say: (line) => void process.stderr.write(`${line}\n`),
   });

@@ -90,12 +90,12 @@ function buildOptions(random: Random, count: number): OptionPoint[] {
     const fidelity = random.next();
     const device = DEVICES[Math.floor(random.next() * DEVICES.length)] ?? DEVICES[0];
     const parallel = [1, 2, 4, 8][Math.floor(random.next() * 4)] ?? 1;
-    const effortMs = (baseMs * (0.1 + fidelity ** 1.5) * noise(0.5)) / device.speed;
+    const effortMs = (baseMs * (0.1 + fidelity ** 1.5) * noise(0.3)) / device.speed;
     const runMs = (effortMs / parallel ** 0.8) * noise(0.2);
     const deviceSec = (effortMs * parallel ** 0.2) / 1_000;
     const workMs = Math.max(runMs, (device.isGpu ? 0.3 : 1) * deviceSec * 1_000);
-    const costUsd = (deviceSec * device.usdPerHour * noise(0.3)) / 3_600;
-    const energyWh = (deviceSec * device.watts * noise(0.3)) / 3_600;
+    const costUsd = (deviceSec * device.usdPerHour * noise(0.2)) / 3_600;
+    const energyWh = (deviceSec * device.watts * noise(0.2)) / 3_600;
     const tail = () => 1.05 + 0.4 * random.next();
     return {
       id: `o${String(at).padStart(3, "0")}`,
@@ -108,7 +108,7 @@ function buildOptions(random: Random, count: number): OptionPoint[] {
       workMsUpper: workMs * tail(),
       costUsdUpper: costUsd * tail(),
       energyWhUpper: energyWh * tail(),
-      logLoss: lossScale * (1 - fidelity) ** 2 * noise(0.4),
+      logLoss: lossScale * (1 - fidelity) ** 2 * noise(0.2),
     };
   });
 }
