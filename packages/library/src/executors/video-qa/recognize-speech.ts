@@ -13,7 +13,8 @@ import type { ExecutorFunction, FunctionCall } from "../../function-executor.ts"
 import { cutSpeech, mapBack, WAV_HEAD_BYTES } from "./cut-speech.ts";
 import { convertToSpeechWav } from "./extract-audio.ts";
 import { parseSpeech } from "./parse-speech.ts";
-import { readOptionalInput, type Transcript, timeSpanSchema } from "./values.ts";
+import { spotWords } from "./spot-words.ts";
+import { focusSpanSchema, readOptionalInput, type Transcript } from "./values.ts";
 
 /**
  * Measured on 74 s of narration (CPU seconds, word error rate):
@@ -34,12 +35,13 @@ export const recognizeSpeech: ExecutorFunction = async (call) => {
   if (!isArtifactRef(audio)) {
     throw new InvalidArgumentError("input audio is not valid: expected an artifact reference");
   }
-  const focus = readOptionalInput(z.array(timeSpanSchema), "focus", call.inputs["focus"]) ?? [];
+  const focus = readOptionalInput(z.array(focusSpanSchema), "focus", call.inputs["focus"]) ?? [];
   const given = await call.openArtifact(audio);
   const path = (await isSpeechWav(given))
     ? given
     : join(call.scratchDir, await convertToSpeechWav(call, given, "audio file"));
-  const cut = focus.length === 0 ? null : cutSpeech(await readFile(path), focus);
+  const spans = await spotWords(call, path, focus);
+  const cut = spans.length === 0 ? null : cutSpeech(await readFile(path), spans);
   if (cut === null) return { transcript: await recognize(call, path) };
   const cutPath = join(call.scratchDir, "focus.wav");
   await writeFile(cutPath, cut.wav);

@@ -10,7 +10,7 @@
  *   A4. "Not found" is never sure, and neither is an answer without the speech that was asked about:
  *       a plan may then look further.
  */
-import type { Answer, TimeSpan } from "../values.ts";
+import type { Answer, FocusSpan } from "../values.ts";
 import { answerColor } from "./answer-color.ts";
 import { answerQuantity, countPeople } from "./answer-count.ts";
 import { afterPreposition, answerLoosely } from "./answer-loose.ts";
@@ -34,7 +34,7 @@ const UNHEARD_CONFIDENCE_MAX = 0.3;
 export interface AnswerAndFocus {
   readonly answer: Answer;
   /** Where a closer look pays, see point-to.ts. */
-  readonly focus: readonly TimeSpan[];
+  readonly focus: readonly FocusSpan[];
 }
 
 export function answerQuestion(text: string, sources: Sources): Answer {

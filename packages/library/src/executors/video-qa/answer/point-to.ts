@@ -9,8 +9,10 @@
  *   P2. Where nothing points anywhere, or almost everywhere, everything is named: a caller that
  *       looks only there then misses nothing. Without any evidence the list is empty, which says
  *       the same.
+ *   P3. Then each scene comes with the words of the question that would make it worth it: whoever
+ *       can listen for words cheaply need not hear the rest.
  */
-import type { TimeSpan } from "../values.ts";
+import type { FocusSpan, TimeSpan } from "../values.ts";
 import { colorsAt, isColor } from "./answer-wear.ts";
 import { isSameName } from "./cast.ts";
 import { LIGHT_VERBS } from "./lexicon.ts";
@@ -33,17 +35,37 @@ const NEAR_BEST_RATIO = 0.6;
 /** Of the video: more is hardly cheaper than all of it, and all of it misses nothing. */
 const POINTED_RATIO_MAX = 0.6;
 const TOUCHING_SEC = 0.05;
+/** Shorter words are heard in too many others. */
+const WORD_LENGTH_MIN = 3;
 
-export function pointTo(question: Question, scenes: readonly SceneFacts[]): TimeSpan[] {
+export function pointTo(question: Question, scenes: readonly SceneFacts[]): FocusSpan[] {
   const all = joinSpans(scenes);
   // "When does the narrator mention ...": what is said stands in no caption.
-  if (isAboutSpeech(question)) return all;
+  if (question.kind === "when" && isAboutSpeech(question)) return everywhere(question, scenes);
   const ranked = scenes.map((scene) => ({ scene, points: pointsOf(question, scene) }));
   const best = Math.max(0, ...ranked.map((it) => it.points));
-  if (best < POINTS_MIN) return all;
+  if (best < POINTS_MIN) return everywhere(question, scenes);
   const chosen = ranked.filter((it) => it.points >= NEAR_BEST_RATIO * best);
   const spans = joinSpans(chosen.map((it) => it.scene));
-  return lengthSec(spans) > POINTED_RATIO_MAX * lengthSec(all) ? all : spans;
+  const isMost = lengthSec(spans) > POINTED_RATIO_MAX * lengthSec(all);
+  return isMost ? everywhere(question, scenes) : spans;
+}
+
+/** P2, P3. */
+function everywhere(question: Question, scenes: readonly SceneFacts[]): FocusSpan[] {
+  const words = [...new Set(question.terms.flatMap(formsOf))];
+  if (words.length === 0) return joinSpans(scenes);
+  return scenes
+    .filter((it) => it.endSec > it.startSec)
+    .map(({ startSec, endSec }) => ({ startSec, endSec, words }));
+}
+
+/** "Cooks" may be said as "cook" or "cooks"; weak verbs are said everywhere. */
+function formsOf(term: Token): string[] {
+  const word = plain(term);
+  if (word.length < WORD_LENGTH_MIN || LIGHT_VERBS.has(term.stem)) return [];
+  const singular = word.replace(/(?<=[^s])s$/, "");
+  return [word, singular, `${singular}s`];
 }
 
 function pointsOf(question: Question, scene: SceneFacts): number {
