@@ -12,6 +12,9 @@ import type { TrialResult } from "./trial-runner.ts";
 
 /** The mean is known when its standard error is below this part of it. */
 const SURE_RATIO = 0.05;
+/** Two runs that agree by chance prove little: the spread starts from this, worth two runs. */
+const ASSUMED_SD_RATIO = 0.15;
+const ASSUMED_COUNT = 2;
 const RUNS_MIN = 2;
 const RUNS_MAX = 12;
 
@@ -85,7 +88,9 @@ function doubtOf(runs: readonly TrialResult[], capability: string, runsMin: numb
   });
   const mean = meanOf(times) ?? 0;
   if (times.length < 2 || mean === 0) return 0;
-  const variance = times.reduce((sum, it) => sum + (it - mean) ** 2, 0) / (times.length - 1);
+  const squares = times.reduce((sum, it) => sum + (it - mean) ** 2, 0);
+  const assumed = ASSUMED_COUNT * (ASSUMED_SD_RATIO * mean) ** 2;
+  const variance = (squares + assumed) / (times.length - 1 + ASSUMED_COUNT);
   return Math.sqrt(variance / times.length) / mean;
 }
 

@@ -8,6 +8,7 @@ import {
   type ExperimentState,
   frontierOf,
   nextRound,
+  qualityEstimate,
   type Round,
   type StoppedSetting,
   type Trial,
@@ -45,7 +46,7 @@ export async function profileWorkflow(
   const play = new Play(experiment, signal);
   const alone = await play.rounds(experiment.settings, 1 - COMBINED_SHARE);
   if (alone === "interrupted") return play.outcome(alone);
-  const together = combineBest(experiment.settings, play.trials(), play.stoppedNames());
+  const together = combineBest(experiment.settings, play.trials());
   if (together === null) {
     const end = alone === "time" ? await play.rounds(experiment.settings, 1) : alone;
     return play.outcome(end);
@@ -178,28 +179,23 @@ class Play {
 }
 
 /**
- * The changes that made it cheaper without an answer less, per place the cheapest; null when fewer
- * than two did, or when settings already change several things.
+ * The changes that made it cheaper at no clear loss of quality, per place the cheapest; null when
+ * fewer than two did. One that was stopped counts too: what dominates it may change another place.
  */
-function combineBest(
-  settings: readonly Setting[],
-  trials: readonly Trial[],
-  stopped: ReadonlySet<string>,
-): Setting | null {
-  const share = ({ quality }: Trial): number => quality.scoreSum / Math.max(1, quality.count);
+function combineBest(settings: readonly Setting[], trials: readonly Trial[]): Setting | null {
   const base = trials.find((it) => it.setting === "base");
   if (base === undefined || base.quality.count === 0) return null;
+  const wanted = qualityEstimate({ labelled: base.quality }).mean;
   const best = new Map<string, { readonly setting: Setting; readonly cost: number }>();
   for (const trial of trials) {
     const setting = settings.find((it) => it.name === trial.setting);
     const [change] = setting?.changes ?? [];
-    if (setting === undefined || change === undefined || stopped.has(trial.setting)) continue;
-    const isWorth =
-      trial.quality.count > 0 && share(trial) >= share(base) && trial.cost < base.cost;
+    if (setting === undefined || change === undefined || trial.quality.count === 0) continue;
+    const { high } = qualityEstimate({ labelled: trial.quality });
+    const isAsGood = high >= wanted; // it may be: the combination is asked questions of its own
     const before = best.get(placeOf(change));
-    if (isWorth && (before === undefined || trial.cost < before.cost)) {
-      best.set(placeOf(change), { setting, cost: trial.cost });
-    }
+    const isCheapest = trial.cost < Math.min(base.cost, before?.cost ?? base.cost);
+    if (isAsGood && isCheapest) best.set(placeOf(change), { setting, cost: trial.cost });
   }
   return combine([...best.values()].map((it) => it.setting));
 }
