@@ -27,6 +27,7 @@ export function buildProgram(context: Context, done: Done): Command {
   addJobCommands(program, context, done);
   addViewCommands(program, context, done);
   addLibraryCommands(program, context, done);
+  addProfileCommands(program, context, done);
   return program;
 }
 
@@ -266,4 +267,60 @@ function addLibraryCommands(program: Command, context: Context, done: Done): voi
       done(await checkLibrary(context, dir, flags));
     },
   );
+}
+
+function addProfileCommands(program: Command, context: Context, done: Done): void {
+  common(
+    program
+      .command("profile <executor|workflow>")
+      .description("run it on the cluster over its knobs, and learn times, costs and quality"),
+  )
+    .option("--dataset <file>", "labelled questions, with the video that they are about")
+    .option("--input <file...>", "run on these instead of the dataset's video")
+    .option("--budget <time>", "stop after this time, such as 90s (default: 5m)")
+    .addOption(repeated("--knob <executor.knob=values>", "try these values, in all combinations"))
+    .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
+    .option("--parallel <count>", "jobs at a time; above 1 latencies tell of the load (default: 1)")
+    .action(async (name: string, flags) => {
+      const { profile } = await import("./commands/profile.ts");
+      done(await profile(context, name, flags));
+    });
+  const profiles = program
+    .command("profiles")
+    .description("what is known of executors and quality");
+  common(
+    profiles.command("show [name]").description("every figure, with unit and provenance"),
+  ).action(async (name: string | undefined, flags) => {
+    const { showProfiles } = await import("./commands/profiles.ts");
+    done(await showProfiles(context, name, flags));
+  });
+  common(profiles.command("export").description("print it as YAML"))
+    .option("--out <file>", "write it into a file")
+    .action(async (flags) => {
+      const { exportProfiles } = await import("./commands/profiles.ts");
+      done(await exportProfiles(context, flags));
+    });
+  common(profiles.command("import <file>").description("take profiles from a YAML file")).action(
+    async (file: string, flags) => {
+      const { importProfiles } = await import("./commands/profiles.ts");
+      done(await importProfiles(context, file, flags));
+    },
+  );
+  common(
+    profiles
+      .command("diff <file> [other]")
+      .description("what differs from another file, or from what the cluster knows"),
+  ).action(async (before: string, after: string | undefined, flags) => {
+    const { diffCommand } = await import("./commands/profiles.ts");
+    const files = { before, ...(after === undefined ? {} : { after }) };
+    done(await diffCommand(context, files, flags));
+  });
+  common(program.command("feedback <job>").description("tell how good a job's answer was"))
+    .requiredOption("--score <number>", "0 (wrong) to 1 (right)")
+    .option("--tenant <name>", "the job's")
+    .option("--labelled", "the score is against a known answer, not an opinion")
+    .action(async (jobId: string, flags) => {
+      const { feedback } = await import("./commands/feedback.ts");
+      done(await feedback(context, jobId, flags));
+    });
 }

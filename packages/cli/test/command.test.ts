@@ -232,3 +232,52 @@ describe("schedulers", () => {
     expect(refused.stderr).toContain("schedulers");
   });
 });
+
+describe("profiling and feedback", () => {
+  test.each([
+    ["2", /expected a number from 0 \(wrong\) to 1 \(right\)/],
+    ["-0.5", /expected a number from 0/],
+    ["good", /--score is "good"/],
+    ["", /--score is ""/],
+  ])("--score %s is refused before anybody is asked", async (score, message) => {
+    const { exitCode, stderr } = await murakkab(["feedback", "j1", `--score=${score}`]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+
+  test("missing files and wrong labels are told with their place", async () => {
+    const missing = await murakkab(["profile", "video-qa", "--dataset", "none.yaml"]);
+    expect(missing).toMatchObject({ exitCode: 1 });
+    expect(missing.stderr).toMatch(/dataset .*none\.yaml cannot be read/);
+    writeFileSync(join(dir, "set.yaml"), "video: clip.mp4\nquestions:\n  - { question: Who? }\n");
+    const wrong = await murakkab(["profile", "video-qa", "--dataset", "set.yaml"]);
+    expect(wrong.exitCode).toBe(2);
+    expect(wrong.stderr).toMatch(/set\.yaml:3 questions\.0/);
+    const input = await murakkab(["profile", "video-qa", "--input", "none.mp4"]);
+    expect(input.stderr).toMatch(/input .*none\.mp4 is not there/);
+    const budget = await murakkab(["profile", "video-qa", "--budget", "5"]);
+    expect(budget.stderr).toMatch(/--budget is "5", expected a time with a unit/);
+  });
+
+  test("a profile file that is wrong is refused with line and field; two files are compared", async () => {
+    const text = (fixedMs: string) => `executors:
+  - executor: ocr
+    version: "1"
+    nodeKind: any
+    runMs: { fixedMs: ${fixedMs}, perUnitMs: 1, spread: 0.2 }
+    cpuSec: { fixedSec: 1, perUnitSec: 1, spread: 0.2 }
+    provenance: { kind: prior, note: test }
+`;
+    writeFileSync(join(dir, "a.yaml"), text("1"));
+    writeFileSync(join(dir, "b.yaml"), text("2"));
+    writeFileSync(join(dir, "bad.yaml"), text(".nan"));
+    const bad = await murakkab(["profiles", "import", "bad.yaml"]);
+    expect(bad.exitCode).toBe(2);
+    expect(bad.stderr).toMatch(/bad\.yaml:5 executors\.0\.runMs\.fixedMs: NaN/);
+    const differs = await murakkab(["profiles", "diff", "a.yaml", "b.yaml"]);
+    expect(differs).toMatchObject({ exitCode: 1 });
+    expect(differs.stdout).toContain("runMs.fixed: 1 -> 2");
+    const same = await murakkab(["profiles", "diff", "a.yaml", "a.yaml"]);
+    expect(same).toMatchObject({ exitCode: 0, stdout: "no differences\n" });
+  });
+});

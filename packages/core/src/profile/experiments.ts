@@ -183,6 +183,6 @@ function byMean(a: Judged, b: Judged): number {
 
 function describe(trial: Judged, by: Judged): string {
   const of = (it: Judged): string =>
-    `quality ${it.mean.toFixed(2)} [${it.estimate.low.toFixed(2)}, ${it.estimate.high.toFixed(2)}] at ${it.cost.toPrecision(3)} CPU-s`;
+    `quality ${it.estimate.mean.toFixed(2)} [${it.estimate.low.toFixed(2)}, ${it.estimate.high.toFixed(2)}] at ${it.cost.toPrecision(3)} CPU-s`;
   return `${of(trial)} after ${trial.quality.count} questions, against ${of(by)}`;
 }
