@@ -189,6 +189,7 @@ export const submitSchema = z
         executors: z.record(z.string(), z.string()).exactOptional(),
         knobs: z.record(z.string(), knobValuesSchema).exactOptional(),
         labels: z.record(z.string(), z.string()).exactOptional(),
+        staysOnHost: z.boolean("expected true or false").exactOptional(),
       })
       .exactOptional(),
     tenant: idSchema.exactOptional(),
@@ -296,6 +297,7 @@ export const nodeRegistrationSchema = z.object({
     hostname: z.string(),
     cores: z.number().positive(),
     memoryBytes: z.number().positive(),
+    kind: z.string().exactOptional(),
   }),
   offer: z.object({ cpus: z.number().positive(), memoryMib: z.number().positive() }),
   labels: z.record(z.string(), z.string()),
@@ -555,6 +557,8 @@ export const partitionRequestSchema = z.object({
 export const instanceWantSchema = z.object({
   executor: z.string(),
   labels: z.record(z.string(), z.string()),
+  nodeKind: z.string().exactOptional(),
+  nodes: z.array(z.string()).exactOptional(),
   waitingCount: z.number().int().nonnegative(),
   avoidInstances: z.array(z.string()),
 });

@@ -33,6 +33,7 @@ import { AttemptSender, type SenderComponents } from "./job-run/attempt-sender.t
 import { JobBudget } from "./job-run/job-budget.ts";
 import { type EntrySink, JobLog } from "./job-run/job-log.ts";
 import { StepGate, type StepGateComponents } from "./job-run/step-gate.ts";
+import { whereabouts } from "./job-run/whereabouts.ts";
 import { FencedError } from "./journal/partition-journal.ts";
 import { makeReceipt } from "./receipt.ts";
 
@@ -216,10 +217,13 @@ export class JobRun {
 
   /** Instances of what can start without waiting for a draft. */
   private prewarm(): void {
-    const { executor, dispatcher } = this.parts;
-    const { labels = {} } = this.settings.record.submission.constraints;
-    const wanted = byDepth(this.machine.wanted).flatMap((step) => executor(step.executor) ?? []);
-    dispatcher.prewarm(wanted, labels);
+    const { executor, dispatcher, fleet } = this.parts;
+    const wanted = byDepth(this.machine.wanted).flatMap((step) => {
+      const entry = executor(step.executor);
+      if (entry === undefined) return [];
+      return [{ executor: entry, where: whereabouts(this.settings.record, step, fleet) }];
+    });
+    dispatcher.prewarm(wanted);
   }
 
   fail(error: WireError): void {
