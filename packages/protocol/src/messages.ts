@@ -304,6 +304,7 @@ export const nodeRegistrationSchema = z.object({
     hostname: z.string(),
     cores: z.number().positive(),
     memoryBytes: z.number().positive(),
+    kind: z.string().exactOptional(),
   }),
   offer: z.object({ cpus: z.number().positive(), memoryMib: z.number().positive() }),
   labels: z.record(z.string(), z.string()),
@@ -572,6 +573,8 @@ export const partitionRequestSchema = z.object({
 export const instanceWantSchema = z.object({
   executor: z.string(),
   labels: z.record(z.string(), z.string()),
+  nodeKind: z.string().exactOptional(),
+  nodes: z.array(z.string()).exactOptional(),
   waitingCount: z.number().int().nonnegative(),
   avoidInstances: z.array(z.string()),
 });

@@ -13,7 +13,13 @@
  *   Q4. What becomes free is offered first to the executor whose next attempt is due first.
  */
 import type { ActorSystemPort } from "@murakkab/actor";
-import { type Placement, pickWarm } from "@murakkab/core";
+import {
+  constraintsKey,
+  type NodeConstraints,
+  type Placement,
+  pickWarm,
+  vetoByConstraints,
+} from "@murakkab/core";
 import {
   AbortSource,
   type Cancel,
@@ -35,7 +41,7 @@ import type { AttemptPlace } from "./job-machine.ts";
 export interface AttemptWork {
   readonly tenant: string;
   readonly executor: ExecutorEntry;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly where: NodeConstraints;
   readonly avoidInstances: ReadonlySet<string>;
   readonly localBytes: ReadonlyMap<string, number>;
   readonly deadline: Deadline;
@@ -77,7 +83,7 @@ export interface InstanceStarter {
    */
   want(demand: {
     readonly executor: ExecutorEntry;
-    readonly labels: AttemptWork["labels"];
+    readonly where: NodeConstraints;
     readonly waitingCount: number;
     readonly avoidInstances: ReadonlySet<string>;
     readonly onRefused: (error: WireError) => void;
@@ -95,7 +101,7 @@ export interface DispatcherComponents {
 interface Group {
   readonly key: string;
   readonly executor: ExecutorEntry;
-  readonly labels: AttemptWork["labels"];
+  readonly where: NodeConstraints;
   readonly waiting: FairQueue<Entry>;
   /** The starter was asked at this time and need not be asked again at once. */
   wantedAtMs: number;
@@ -149,7 +155,7 @@ export class Dispatcher {
   }
 
   submit(work: AttemptWork): AttemptHandle {
-    const group = this.groupOf(work.executor, work.labels);
+    const group = this.groupOf(work.executor, work.where);
     const entry: Entry = {
       work,
       group,
@@ -173,15 +179,14 @@ export class Dispatcher {
     };
   }
 
-  private groupOf(executor: ExecutorEntry, labels: AttemptWork["labels"]): Group {
-    const names = Object.keys(labels);
-    const key = names.length === 0 ? executor.id : `${executor.id}|${JSON.stringify(labels)}`;
+  private groupOf(executor: ExecutorEntry, where: NodeConstraints): Group {
+    const key = `${executor.id}|${constraintsKey(where)}`;
     const known = this.groups.get(key);
     if (known !== undefined) return known;
     const group = {
       key,
       executor,
-      labels,
+      where,
       waiting: new FairQueue<Entry>(),
       wantedAtMs: -1e9,
       infeasibleSinceMs: null,
@@ -191,13 +196,23 @@ export class Dispatcher {
   }
 
   /** Asks for a warm instance of each executor, in the order in which they will be needed. */
-  prewarm(executors: readonly ExecutorEntry[], labels: AttemptWork["labels"]): void {
-    for (const executor of executors) {
-      if (this.parts.fleet.countOf(executor.id) > 0) continue;
+  prewarm(
+    wanted: readonly { readonly executor: ExecutorEntry; readonly where: NodeConstraints }[],
+  ): void {
+    for (const { executor, where } of wanted) {
+      if (this.isComing(executor, where)) continue;
       const avoidInstances = new Set<string>();
       const onRefused = (): void => undefined; // told when an attempt waits for it
-      this.parts.starter.want({ executor, labels, waitingCount: 0, avoidInstances, onRefused });
+      this.parts.starter.want({ executor, where, waitingCount: 0, avoidInstances, onRefused });
     }
+  }
+
+  /** An instance is there or starts, where the constraints allow it. */
+  private isComing(executor: ExecutorEntry, where: NodeConstraints): boolean {
+    if (this.parts.fleet.countOf(executor.id) === 0) return false;
+    if (constraintsKey(where) === "") return true;
+    const { nodes } = this.parts.fleet.candidates(executor.id);
+    return nodes.some((node) => vetoByConstraints(node, where) === null);
   }
 
   /** Places what can be placed now. Called whenever something may have become free. */
@@ -241,10 +256,10 @@ export class Dispatcher {
   }
 
   private place(
-    { executor, labels, localBytes, avoidInstances }: AttemptWork,
+    { executor, where, localBytes, avoidInstances }: AttemptWork,
     isLastResort: boolean,
   ): Extract<Placement, { kind: "run" }> | null {
-    const demand = { executor, labels, localBytes };
+    const demand = { executor, ...where, localBytes };
     const { nodes, instances } = this.parts.fleet.candidates(executor.id);
     const allowed = instances.filter((it) => avoidInstances.has(it.instance) === isLastResort);
     return pickWarm(nodes, allowed, demand);
@@ -268,7 +283,7 @@ export class Dispatcher {
       group.wantedAtMs = nowMs;
       this.parts.starter.want({
         executor: group.executor,
-        labels: group.labels,
+        where: group.where,
         waitingCount: group.waiting.count,
         avoidInstances: group.waiting.peek()?.work.avoidInstances ?? new Set(),
         onRefused: (error) => this.onRefused(group, error),
@@ -323,7 +338,7 @@ export class Dispatcher {
       this.running.delete(entry);
       if (instance !== undefined) fleet.release(instance);
       if (work.executor.resources.cores > 0) this.pump();
-      else this.pumpGroup(this.groupOf(work.executor, work.labels));
+      else this.pumpGroup(this.groupOf(work.executor, work.where));
     }
   }
 

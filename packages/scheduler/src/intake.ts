@@ -6,7 +6,7 @@
  *
  * Invariants:
  *   I1. Where the fleet has more than one host, every input has copies on two of them, or the
- *       answer says that it has not.
+ *       answer says that it has not. A job whose data stays on its host has none.
  */
 import {
   chooseExecutors,
@@ -100,7 +100,10 @@ export class Intake {
     const named = inline ?? this.findWorkflow(submission.workflow);
     if (this.fleet.nodeCount === 0) throw noNodes();
     const located = await this.resolver.resolve(submission.inputs, jobId);
-    const { resolved, notes: copyNotes } = await this.copier.copy(located, jobId); // I1
+    const isBound = submission.constraints.staysOnHost === true;
+    const { resolved, notes: copyNotes } = isBound
+      ? { resolved: located, notes: [] }
+      : await this.copier.copy(located, jobId); // I1
     const inputs = typeInputs(submission.description, resolved);
     const logical =
       named === null ? this.deriveWorkflow(submission, inputs) : asLogical(named, inputs);

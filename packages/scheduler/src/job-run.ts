@@ -34,6 +34,7 @@ import { forecastOf } from "./job-run/forecast.ts";
 import { JobBudget } from "./job-run/job-budget.ts";
 import { type EntrySink, JobLog } from "./job-run/job-log.ts";
 import { StepGate, type StepGateComponents } from "./job-run/step-gate.ts";
+import { whereabouts } from "./job-run/whereabouts.ts";
 import { FencedError } from "./journal/partition-journal.ts";
 import { makeReceipt } from "./receipt.ts";
 
@@ -234,10 +235,13 @@ export class JobRun {
 
   /** Instances of what can start without waiting for a draft. */
   private prewarm(): void {
-    const { executor, dispatcher } = this.parts;
-    const { labels = {} } = this.settings.record.submission.constraints;
-    const wanted = byDepth(this.machine.wanted).flatMap((step) => executor(step.executor) ?? []);
-    dispatcher.prewarm(wanted, labels);
+    const { executor, dispatcher, fleet } = this.parts;
+    const wanted = byDepth(this.machine.wanted).flatMap((step) => {
+      const entry = executor(step.executor);
+      if (entry === undefined) return [];
+      return [{ executor: entry, where: whereabouts(this.settings.record, step, fleet) }];
+    });
+    dispatcher.prewarm(wanted);
   }
 
   fail(error: WireError): void {

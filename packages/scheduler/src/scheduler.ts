@@ -661,10 +661,15 @@ export class Scheduler {
         `executor ${want.executor} is not in the leader's library`,
       );
     }
+    const { labels, nodeKind, nodes } = want;
     return new Promise((resolve, reject) => {
       this.starter.want({
         executor,
-        labels: want.labels,
+        where: {
+          labels,
+          ...(nodeKind === undefined ? {} : { nodeKind }),
+          ...(nodes === undefined ? {} : { nodes }),
+        },
         waitingCount: want.waitingCount,
         avoidInstances: new Set(want.avoidInstances),
         onRefused: (error) => reject(fromWireError(error)),

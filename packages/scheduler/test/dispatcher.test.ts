@@ -70,7 +70,7 @@ class Bench {
     return this.dispatcher.submit({
       tenant: "t",
       executor: EXECUTOR,
-      labels: {},
+      where: { labels: {} },
       avoidInstances: new Set(),
       localBytes: new Map(),
       deadline: deadlineAfter(this.clock, 60_000),
@@ -166,6 +166,25 @@ describe("dispatcher", () => {
     bench.dispatcher.pump();
     await bench.pass(1);
     expect(bench.asks.map((it) => it.name)).toEqual(["e1", "f1"]);
+  });
+
+  test("work of a kind of node waits for one, and does not hold up what runs anywhere", async () => {
+    const bench = new Bench(2);
+    bench.instance("i1");
+    bench.submit("fast", { where: { labels: {}, nodeKind: "fast" } });
+    bench.submit("any");
+    await bench.pass(1);
+    expect(bench.asks.map((it) => it.name)).toEqual(["any"]);
+    const host = { ...registrationOf("n2").host, kind: "fast" };
+    bench.fleet.register(registrationOf("n2", { host }));
+    const add = { instance: "i2", node: "n2", executor: EXECUTOR };
+    bench.fleet.addInstance(add).state = "ready";
+    bench.dispatcher.pump();
+    await bench.pass(1);
+    expect(bench.asks.map((it) => [it.name, it.instance])).toEqual([
+      ["any", "i1"],
+      ["fast", "i2"],
+    ]);
   });
 
   test("Q2: a lost instance fails what runs on it at once, also what it answers late", async () => {

@@ -44,6 +44,7 @@ import type { ArtifactHolds } from "./artifact-holds.ts";
 import type { JobBudget } from "./job-budget.ts";
 import type { EntrySink } from "./job-log.ts";
 import { type ObservedAttempt, observationOf } from "./observation.ts";
+import { whereabouts } from "./whereabouts.ts";
 
 export type Dispatch = Extract<JobEffect, { kind: "dispatch" }>;
 
@@ -236,7 +237,7 @@ export class AttemptSender {
       tenant: record.submission.tenant,
       resumeAt: effect.resumeAt,
       executor,
-      labels: record.submission.constraints.labels ?? {},
+      where: whereabouts(record, effect.planned, this.parts.fleet),
       avoidInstances: effect.avoidInstances,
       localBytes: holds.localBytes(effect.inputs),
       ...{ deadline, dueAtMs },
