@@ -91,7 +91,11 @@ export class ExecutorLab {
       );
     }
     const knobs = { ...defaultKnobs(entry), ...attempt.knobs };
-    const key = JSON.stringify([entry.id, Object.entries(knobs).sort(), attempt]);
+    const key = JSON.stringify([
+      entry.id,
+      Object.entries(knobs).sort(([a], [b]) => (a < b ? -1 : 1)),
+      attempt,
+    ]);
     let result = this.done.get(key);
     if (result === undefined) {
       result = this.last.then(() => this.runNow(entry, knobs, attempt));

@@ -11,7 +11,7 @@ import type { JobPlan, PlannedStep, PlanStage, Source } from "@murakkab/model";
 import type { ExecutorLab, LabResult } from "./executor-lab.ts";
 
 export interface PlanRunOptions {
-  readonly lab: ExecutorLab;
+  readonly lab: Pick<ExecutorLab, "run">;
   /** Values of the job's inputs, by name. */
   readonly inputs: Readonly<Record<string, unknown>>;
   /** W2. */
