@@ -12,8 +12,10 @@ import { dagBench } from "./dag.ts";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
 import { overloadBench } from "./overload.ts";
+import { predictBench } from "./predict.ts";
 import { recoveryBench } from "./recovery.ts";
 import { type Bench, formatTable } from "./report.ts";
+import { sloBench } from "./slo.ts";
 import { videoQaBench } from "./video-qa.ts";
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -29,6 +31,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   footprint: footprintBench,
   actors: actorsBench,
   choose: chooseBench,
+  slo: sloBench,
+  predict: predictBench,
   recovery: recoveryBench,
 };
 

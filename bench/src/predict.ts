@@ -31,7 +31,6 @@ const LOAD_JOBS = 200;
 const LOAD_SHARE = 0.7;
 /** Of the load's clips, each of which is also run alone by every plan of the oracle. */
 const LOAD_CLIPS = 10;
-const SEED = "predict-1";
 
 /** What jobs ask for, in turn: every objective, with and without bounds. */
 const ASKED: readonly Pick<JobRequest, "slo" | "objective">[] = [
@@ -55,7 +54,7 @@ export const predictBench: Bench = {
 };
 
 async function measure(cluster: Cluster, context: BenchContext) {
-  const random = seededRandom(SEED);
+  const random = seededRandom(`predict-${context.seed}`);
   const dir = await mkdtemp(join(tmpdir(), "murakkab-clips-"));
   try {
     const clips = await prepareClips(cluster, { dir, random, context });
@@ -81,7 +80,12 @@ async function measure(cluster: Cluster, context: BenchContext) {
       name: "predict",
       machine: describeMachine(natsServerVersion(cluster)),
       settings: {
-        ...{ seed: SEED, clipSec: "6 to 10", warmUp: WARM_UP_COUNT * 2, alone: compared.length },
+        ...{
+          seed: context.seed,
+          clipSec: "6 to 10",
+          warmUp: WARM_UP_COUNT * 2,
+          alone: compared.length,
+        },
         ...{
           load: LOAD_SHARE,
           loadJobs: load.result.offered,

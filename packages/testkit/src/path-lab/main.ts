@@ -6,7 +6,7 @@
  */
 import { basename } from "node:path";
 import { CATALOGUE_DIR, loadLibrary } from "@murakkab/library";
-import { questionFileSchema } from "../make-video/question-schema.ts";
+import { questionFileSchema } from "@murakkab/library";
 import { readYamlFile } from "../make-video/read-yaml-file.ts";
 import { evaluatePath, type PathFigures, type QuestionSet } from "./evaluate-path.ts";
 import { ExecutorLab } from "./executor-lab.ts";
