@@ -20,7 +20,7 @@ export interface QualityPolicy {
    * Belief before any run, as questions right and wrong. Default 4 : 1.5. Weak, and nearer to right:
    * what nobody would use is not kept. Jeffreys' 0.5 : 0.5 is up to 0.35 wide at 20 questions (0.31
    * at three right of four) and holds in 84 % only where nearly all answers are right; this one is
-   * 0.29 wide there, and holds in 93 % over shares from 0.6 to 0.95.
+   * 0.28 wide there, and holds in 93 % over shares from 0.6 to 0.95.
    */
   readonly prior: Beta;
   /** Questions of other classes count for a class as at most this many. 0 to 100. */
