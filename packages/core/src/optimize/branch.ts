@@ -164,19 +164,17 @@ export class BranchAndBound {
   }
 
   /** Two kernels that share no choice and together have all: one step's options are split. */
-  private halve(node: SubProblem) {
-    const { kernel, relaxation, bound } = node;
+  private halve({ kernel, relaxation, bound }: SubProblem) {
     const shares = relaxation.shares();
-    const step = mixedStep(kernel, shares);
+    const prices = bound.reduced.map((value, at) => value - (kernel.linear[at] as number));
+    const { step, key } = mostMixed(kernel, shares, prices);
     const from = kernel.start[step] as number;
     const end = kernel.start[step + 1] as number;
-    const price = (at: number) => (bound.reduced[at] as number) - (kernel.linear[at] as number);
     const own = Int32Array.from({ length: end - from }, (_, at) => from + at).sort(
-      (a, b) => price(a) - price(b) || a - b,
+      (a, b) => (key[a] as number) - (key[b] as number) || a - b,
     );
-    let mean = 0;
-    for (const at of own) mean += (shares[at] as number) * price(at);
-    let cut = own.findIndex((at) => price(at) > mean + 1e-12 * Math.abs(mean));
+    const mean = meanIn(key, shares, from, end);
+    let cut = own.findIndex((at) => (key[at] as number) > mean + 1e-12 * Math.abs(mean));
     if (cut <= 0) cut = own.length >> 1;
     const upper = new Uint8Array(kernel.linear.length).fill(1);
     const lower = upper.slice();
@@ -187,23 +185,51 @@ export class BranchAndBound {
   }
 }
 
-/** The step whose relaxed choice is mixed most; where none is, the one with most options. */
-function mixedStep(kernel: Kernel, shares: Float64Array): number {
-  let found = 0;
-  let least = Number.POSITIVE_INFINITY;
-  for (let step = 0; step < kernel.stepCount; step += 1) {
-    const from = kernel.start[step] as number;
-    const end = kernel.start[step + 1] as number;
-    if (end - from < 2) continue;
-    let most = 0;
-    for (let at = from; at < end; at += 1) most = Math.max(most, shares[at] as number);
-    const score = most < 1 - 1e-6 ? most : 2 + 1 / (end - from);
-    if (score < least) {
-      least = score;
-      found = step;
-    }
+/**
+ * The step whose relaxed choice mixes what is most different in price: halving it moves the bound
+ * most. Where prices are equal (many options without a GPU, say), different in a row.
+ */
+function mostMixed(kernel: Kernel, shares: Float64Array, prices: Float64Array) {
+  const { rowCount, row } = kernel;
+  const byPrice = widestStep(kernel, shares, prices);
+  if (byPrice.spread > 1e-9) return { step: byPrice.step, key: prices };
+  let best = { ...byPrice, key: prices };
+  for (let k = 0; k < rowCount; k += 1) {
+    const key = prices.map((_, at) => row[at * rowCount + k] as number);
+    const widest = widestStep(kernel, shares, key);
+    if (widest.spread > best.spread) best = { ...widest, key };
   }
-  return found;
+  return best;
+}
+
+/** Mean distance of the shared options' keys from their mean; where none is mixed, most options. */
+function widestStep(kernel: Kernel, shares: Float64Array, key: Float64Array) {
+  const { stepCount, start } = kernel;
+  let step = 0;
+  let most = 0;
+  let spread = -1;
+  for (let at = 0; at < stepCount; at += 1) {
+    const from = start[at] as number;
+    const end = start[at + 1] as number;
+    if (end - from < 2) continue;
+    const mean = meanIn(key, shares, from, end);
+    let distance = 0;
+    for (let option = from; option < end; option += 1) {
+      distance += (shares[option] as number) * Math.abs((key[option] as number) - mean);
+    }
+    const isWider = distance > 1e-9 ? distance > spread : spread <= 1e-9 && end - from > most;
+    if (!isWider) continue;
+    step = at;
+    most = end - from;
+    spread = Math.max(distance, 0);
+  }
+  return { step, spread };
+}
+
+function meanIn(key: Float64Array, shares: Float64Array, from: number, end: number): number {
+  let mean = 0;
+  for (let at = from; at < end; at += 1) mean += (shares[at] as number) * (key[at] as number);
+  return mean;
 }
 
 /** Steps with few options left first: the tree stays narrow where it is cut most. */
