@@ -144,7 +144,8 @@ function spentByHand(
   { wallMs, cpuSec }: { readonly wallMs: number; readonly cpuSec: number | null },
   energy: EnergyModel,
 ): Spent {
-  if (cpuSec === null) throw new EngineFailedError("this host does not tell CPU seconds, expected /proc");
+  if (cpuSec === null)
+    throw new EngineFailedError("this host does not tell CPU seconds, expected /proc");
   const hours = wallMs / 3_600_000;
   const addedWh = (cpuSec / 3_600) * (energy.busyWattsPerCore - energy.idleWattsPerCore);
   const idleWh = hours * (energy.idleWattsPerCore + BASELINE_GIB * energy.memoryWattsPerGib);

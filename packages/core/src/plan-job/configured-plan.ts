@@ -64,6 +64,31 @@ export function planPaths(request: ChooseRequest): readonly PathPlan[] {
   });
 }
 
+/**
+ * Every way through a workflow by name, with the configuration that it has by the library's
+ * defaults; the whole one first. For whoever tries them all.
+ */
+export function describePaths(request: ChooseRequest): readonly {
+  readonly name: string;
+  readonly configuration: string;
+}[] {
+  return planPaths(request).map(({ path, plan }) => ({
+    name: nameOf(path, plan),
+    configuration: configurationKey(plan),
+  }));
+}
+
+function nameOf({ leftOut, stages }: PlanPath, plan: JobPlan): string {
+  const stage = stages[0];
+  if (stage === undefined) return leftOut.length === 0 ? "whole" : `without ${leftOut.join("+")}`;
+  const draft = plan.steps.find((it) => it.step === stage.draft);
+  const first = Object.entries(draft?.inputs ?? {})
+    .filter(([, source]) => source.kind === "step")
+    .map(([port]) => port);
+  const hints = pathKey(plan).includes("<") ? ", then where it points" : "";
+  return `${first.join("+")} first, sure from ${stage.atLeast}${hints}`;
+}
+
 /** Null where the path can't run, or saves nothing. */
 function planOfPath(request: ChooseRequest, path: PlanPath): JobPlan | null {
   const drafts = path.stages.map((it) => it.draft);

@@ -1,5 +1,5 @@
 export type { NodeKind } from "./cases.ts";
-export { planPaths } from "./configured-plan.ts";
+export { describePaths } from "./configured-plan.ts";
 export * from "./knowledge.ts";
 export * from "./paths.ts";
 export * from "./plan-job.ts";

@@ -152,6 +152,24 @@ export function configurationParts(
   return { path: parsed.path, options: new Map(options) };
 }
 
+/**
+ * The configuration with other options, whatever its path. Errors: none; a text that is no
+ * configuration comes back as it is.
+ */
+export function changeOptions(
+  text: string,
+  change: (capability: string, option: ParsedOption) => ParsedOption,
+): string {
+  const parsed = parseConfiguration(text);
+  if (parsed === null) return text;
+  const bracket = text.indexOf(" [");
+  const stages = bracket === -1 ? "" : text.slice(bracket);
+  const options = [...parsed.options].map(
+    ([label, option]) => `${label}=${optionKey(change(capabilityOfLabel(label), option))}`,
+  );
+  return `${options.sort().join(" ")}${stages}`;
+}
+
 /** `executor{knob=value}` as text gives the option; null when it is none. */
 export function parseOption(text: string): ParsedOption | null {
   return parseConfiguration(`x=${text}`)?.options.get("x") ?? null;

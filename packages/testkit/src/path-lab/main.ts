@@ -5,8 +5,7 @@
  * seconds and mean latency on two cores of a question alone.
  */
 import { basename } from "node:path";
-import { CATALOGUE_DIR, loadLibrary } from "@murakkab/library";
-import { questionFileSchema } from "@murakkab/library";
+import { CATALOGUE_DIR, loadLibrary, questionFileSchema } from "@murakkab/library";
 import { readYamlFile } from "../make-video/read-yaml-file.ts";
 import { evaluatePath, type PathFigures, type QuestionSet } from "./evaluate-path.ts";
 import { ExecutorLab } from "./executor-lab.ts";
