@@ -269,6 +269,7 @@ async function experiment(
   const trial = (setting: Setting, what: { entry: QuestionEntry | null; inputs: string[] }) =>
     runner.run({
       ...{ setting: setting.name, workflow: target.workflow, deadlineMs: JOB_DEADLINE_MS },
+      isFresh: target.entry !== null,
       constraints: constraintsOf(grid, setting, executors),
       ...what,
     });
