@@ -279,6 +279,7 @@ function addProfileCommands(program: Command, context: Context, done: Done): voi
     .option("--input <file...>", "run on these instead of the dataset's video")
     .option("--budget <time>", "stop after this time, such as 90s (default: 5m)")
     .addOption(repeated("--knob <executor.knob=values>", "try these values, in all combinations"))
+    .option("--all", "every setting answers every question; nothing stops early")
     .option("--path <text>", "only ways through the workflow whose name has this text")
     .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
     .option("--parallel <count>", "jobs at a time; above 1 latencies tell of the load (default: 1)")

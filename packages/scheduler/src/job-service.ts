@@ -433,7 +433,9 @@ export class JobService {
     const { durable } = past.record.submission;
     const { receipt } = status;
     if (receipt?.state === "succeeded") {
-      this.parts.planner.observe(receipt.latencyMs, receipt.predicted?.latencyMs);
+      if (isAsPlanned(run, receipt)) {
+        this.parts.planner.observe(receipt.latencyMs, receipt.predicted?.latencyMs);
+      }
       this.parts.onSucceeded?.(run);
     }
     this.keepFinished(status);
@@ -582,6 +584,12 @@ export class JobService {
     for (const run of this.runs.values()) run.detach();
     this.runs.clear();
   }
+}
+
+/** Results of other jobs, drafts that were sure and choices on the way make another job of it. */
+function isAsPlanned({ outcome }: JobRun, { steps, replans = [] }: Receipt): boolean {
+  const isShared = steps.some((step) => step.shared !== undefined);
+  return !isShared && outcome.stages.length === 0 && replans.length === 0;
 }
 
 function expired(jobId: string): TerminalError {

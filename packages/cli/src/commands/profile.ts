@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { describePaths } from "@murakkab/core";
-import { describeError, NotFoundError } from "@murakkab/kit";
+import { describeError, NotFoundError, type Random, seededRandom } from "@murakkab/kit";
 import { loadDataset, type QuestionEntry } from "@murakkab/library";
 import type { KnobValues, Workflow } from "@murakkab/model";
 import { type Client, connect, type ExecutorView, workflowFromYaml } from "@murakkab/sdk";
@@ -44,6 +44,7 @@ export interface ProfileFlags extends CommonOptions {
   readonly budget?: string;
   readonly knob?: readonly string[];
   readonly path?: string;
+  readonly all?: boolean;
   readonly executor?: readonly string[];
   readonly parallel?: string;
 }
@@ -266,6 +267,8 @@ async function experiment(
     inputs.push(file.includes("://") ? file : (await client.upload(file, { signal })).artifact);
   }
   const runner = new TrialRunner(client, signal);
+  // Files list questions by kind: the first few of all kinds say more. The same order each time.
+  const questions = shuffled(material.questions, seededRandom(target.name));
   const trial = (setting: Setting, what: { entry: QuestionEntry | null; inputs: string[] }) =>
     runner.run({
       ...{ setting: setting.name, workflow: target.workflow, deadlineMs: JOB_DEADLINE_MS },
@@ -282,10 +285,11 @@ async function experiment(
     return profileWorkflow(
       {
         ...shared,
-        questionCount: material.questions.length,
+        isExhaustive: flags.all === true,
+        questionCount: questions.length,
         parallelCount: parseCount("parallel", flags.parallel ?? "1", PARALLEL_MAX),
         run: (setting, question) =>
-          trial(setting, { entry: material.questions[question] ?? null, inputs }),
+          trial(setting, { entry: questions[question] ?? null, inputs }),
       },
       signal,
     );
@@ -301,6 +305,11 @@ async function experiment(
     },
     signal,
   );
+}
+
+function shuffled<T>(all: readonly T[], random: Random): readonly T[] {
+  const rest = [...all];
+  return all.map(() => rest.splice(random.index(rest.length), 1)[0] as T);
 }
 
 /** An executor that takes a question is timed with any; its answer is not judged by this one. */

@@ -21,6 +21,8 @@ export interface WorkflowExperiment {
   readonly settings: readonly Setting[];
   readonly questionCount: number;
   readonly budgetMs: number;
+  /** Every setting answers every question; nothing stops early but at the end of the budget. */
+  readonly isExhaustive?: boolean;
   /** Jobs at a time. 1: nothing but its own steps makes a job slow. */
   readonly parallelCount: number;
   readonly run: (setting: Setting, question: number) => Promise<TrialResult>;
@@ -36,6 +38,8 @@ export interface ExperimentOutcome {
   readonly results: readonly TrialResult[];
 }
 
+/** Questions before anything stops: a few of them differ by luck alone. */
+const FIRST_COUNT = 8;
 /** Part of the time that is kept for the best changes together, once each was tried alone. */
 const COMBINED_SHARE = 0.15;
 
@@ -44,6 +48,7 @@ export async function profileWorkflow(
   signal: AbortSignal,
 ): Promise<ExperimentOutcome> {
   const play = new Play(experiment, signal);
+  if (experiment.isExhaustive === true) return play.outcome(await play.all(experiment.settings));
   const alone = await play.rounds(experiment.settings, 1 - COMBINED_SHARE);
   if (alone === "interrupted") return play.outcome(alone);
   const together = combineBest(experiment.settings, play.trials());
@@ -89,6 +94,15 @@ class Play {
     }
   }
 
+  async all(settings: readonly Setting[]): Promise<ExperimentEnd> {
+    this.known = settings;
+    const { tell, questionCount } = this.experiment;
+    const questions = Array.from({ length: questionCount }, (_, index) => index);
+    const runs = settings.map((it) => ({ setting: it.name, questions }));
+    tell(`${settings.length * questionCount} runs: every setting, every question`);
+    return (await this.play({ stop: [], runs, end: null }, 1)) ?? "questions";
+  }
+
   trials(): readonly Trial[] {
     return this.known.map(({ name }) => trialOf(name, this.results.get(name) ?? []));
   }
@@ -117,6 +131,7 @@ class Play {
       trials: this.trials(),
       stopped: this.stoppedNames(),
       questionCount: this.experiment.questionCount,
+      firstCount: FIRST_COUNT,
       runsLeft: leftMs <= 0 ? 0 : runsLeft,
     };
   }
