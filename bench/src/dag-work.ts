@@ -44,6 +44,7 @@ export class JobClient {
     const answer = (await this.request(subjects.jobSubmit, {
       workflow: BENCH_WORKFLOW,
       description: PAYLOAD,
+      fresh: true, // every step runs: the payload is the same for all
       ...(isDurable ? {} : { durable: false }),
       ...(tenant === undefined ? {} : { tenant }),
     })) as SubmitAnswer;

@@ -43,7 +43,7 @@ export async function runJob(
   cluster: Cluster,
   job: { readonly description: string; readonly inputs: readonly string[] },
 ): Promise<FinishedJob> {
-  const handle = await cluster.client.submit(job);
+  const handle = await cluster.client.submit({ ...job, fresh: true }); // every step runs
   const events: JobEvent[] = [];
   for await (const event of handle.events()) events.push(event);
   const last = events.at(-1);

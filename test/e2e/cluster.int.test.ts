@@ -38,11 +38,17 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
+/** Every step runs: jobs of this file are much the same. */
 async function runTask(
   description: string,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<Receipt> {
-  const reply = await cluster.submit({ description, inputs: ["lines.txt"], ...more });
+  const reply = await cluster.submit({
+    description,
+    inputs: ["lines.txt"],
+    fresh: true,
+    ...more,
+  });
   if (!("jobId" in reply)) throw new Error(`not accepted: ${JSON.stringify(reply)}`);
   return cluster.wait(reply.jobId);
 }
@@ -134,6 +140,7 @@ describe("a job", () => {
       description: "line sorting",
       inputs: ["lines.txt"],
       slo: "cost<$2,latency<1ms,quality>=0.5",
+      fresh: true,
     });
     expect(reply).toMatchObject({ notes: [expect.stringContaining("slo")] });
     const receipt = await cluster.wait((reply as { jobId: string }).jobId);
@@ -197,7 +204,7 @@ describe("refused submissions name field, value and what was expected", () => {
     [
       "bad slo",
       { description: "x", slo: "cost<2 bananas" },
-      { code: "INVALID_ARGUMENT", field: "slo", says: /character 1 .*dollars/ },
+      { code: "INVALID_ARGUMENT", field: "slo", says: /character 8 .*dollars/ },
     ],
     [
       "knob outside its values",
@@ -303,6 +310,7 @@ describe("losses in mid-job", () => {
     jobId,
     description: "slow copying",
     inputs: ["lines.txt"],
+    fresh: true,
     constraints: { knobs: { "slow-copy": { delayMs } } },
   });
   let counter = 1;

@@ -88,7 +88,7 @@ describe("two schedulers", () => {
 
   test("events of jobs go on over a takeover, numbers without a gap", async () => {
     const [first] = cluster.schedulers as [RealProcess];
-    const task = { workflow: "bench-dag", description: "watched" };
+    const task = { workflow: "bench-dag", description: "watched", fresh: true };
     const jobs = await Promise.all([...Array(WATCHED_COUNT)].map(() => client.submit(task)));
     first.kill("SIGKILL");
     const seen = jobs.map(async (job) => {

@@ -23,7 +23,7 @@ import { formerAttempt, readAsFormer } from "./former-messages.ts";
 
 const LIBRARY = fileURLToPath(new URL("../../bench/library", import.meta.url));
 const AGENT = fileURLToPath(new URL("../../packages/node-agent/dist/main.js", import.meta.url));
-const TASK = { workflow: "bench-dag", description: "a small job" };
+const TASK = { workflow: "bench-dag", description: "a small job", fresh: true };
 
 describe("schedulers of this version, an agent of the former one", () => {
   let cluster: RealCluster;

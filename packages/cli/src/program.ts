@@ -128,15 +128,29 @@ function addRequestOptions(command: Command): Command {
       "--workflow <name|file.yaml>",
       "a workflow of the library or of your own (default: planned)",
     )
-    .addOption(repeated("--slo <bounds>", 'such as "cost<$2,latency<30s,energy<1Wh"'))
-    .option("--objective <axis>", "cost, energy, latency or quality")
+    .addOption(
+      repeated(
+        "--slo <bounds>",
+        'such as "cost<$2,latency<30s,energy<1Wh,quality>=0.8", or a tier: best, good, fair, basic',
+      ),
+    )
+    .option("--objective <axis>", "cost, energy, latency, quality or resources")
     .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
     .addOption(repeated("--knob <executor.knob=value>", "fix a knob"))
     .addOption(repeated("--label <name=value>", "only on nodes with this label"))
+    .option("--on-host", "no data leaves the host that holds the inputs")
     .option("--tenant <name>", "who pays")
     .option("--deadline <time>", "give up after this time, such as 60s")
+    .option("--fresh", "run every step, use no results of other jobs")
     .option("--id <uuid>", "job id of your own choice")
     .option("--idempotency-key <key>", "two submissions with one key are one job");
+}
+
+function addPictureOptions(command: Command): Command {
+  return command
+    .option("--all", "every option that was turned down, not only the most telling ones")
+    .option("--html <file>", "write all of it as one page that needs nothing else")
+    .option("--svg <file>", "write the picture of the frontier");
 }
 
 function addJobCommands(program: Command, context: Context, done: Done): void {
@@ -147,17 +161,30 @@ function addJobCommands(program: Command, context: Context, done: Done): void {
   )
     .option("--watch", "show its steps while it runs")
     .option("--no-wait", "print the job id once it is accepted")
+    .option("--accept-offer <axis>", "let this axis give way when the bounds can't hold together")
     .action(async (description: string | undefined, flags) => {
       const { submit } = await import("./commands/submit.ts");
       done(await submit(context, description, flags));
     });
-  addRequestOptions(
-    program
-      .command("plan [description]")
-      .description("show the plan that a job would get; run nothing"),
+  addPictureOptions(
+    addRequestOptions(
+      program
+        .command("plan [description]")
+        .description("show the plan that a job would get, why, and its cost; run nothing"),
+    ),
   ).action(async (description: string | undefined, flags) => {
-    const { plan } = await import("./commands/submit.ts");
+    const { plan } = await import("./commands/plan.ts");
     done(await plan(context, description, flags));
+  });
+  addPictureOptions(
+    common(
+      program
+        .command("explain <id>")
+        .description("show why a job got its plan, and what became of what was predicted"),
+    ),
+  ).action(async (id: string, flags) => {
+    const { explain } = await import("./commands/explain.ts");
+    done(await explain(context, id, flags));
   });
   common(program.command("jobs").description("list jobs, newest first"))
     .option("--limit <count>", "at most this many", "20")
@@ -252,6 +279,7 @@ function addProfileCommands(program: Command, context: Context, done: Done): voi
     .option("--input <file...>", "run on these instead of the dataset's video")
     .option("--budget <time>", "stop after this time, such as 90s (default: 5m)")
     .addOption(repeated("--knob <executor.knob=values>", "try these values, in all combinations"))
+    .option("--path <text>", "only ways through the workflow whose name has this text")
     .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
     .option("--parallel <count>", "jobs at a time; above 1 latencies tell of the load (default: 1)")
     .action(async (name: string, flags) => {

@@ -9,10 +9,23 @@
  *   P2. Same snapshot and demand, same placement: ties are broken by id.
  *   P3. An instance gets no more attempts at a time than its executor's concurrency.
  */
+import { canonicalJson } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
+
+/** On which nodes some work may run. */
+export interface NodeConstraints {
+  /** Labels that the node must have. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Absent: of any kind. */
+  readonly nodeKind?: string;
+  /** Names of the only nodes, sorted: those of the host that holds a job's inputs. Absent: any. */
+  readonly nodes?: readonly string[];
+}
 
 export interface PlacementNode {
   readonly node: string;
+  /** See HostIdentity. Absent: not known, and then no work that asks for one runs there. */
+  readonly kind?: string;
   readonly cpusOffered: number;
   readonly cpusFree: number;
   readonly memoryOfferedMib: number;
@@ -37,9 +50,8 @@ export interface PlacementSnapshot {
   readonly instances: readonly PlacementInstance[];
 }
 
-export interface PlacementDemand {
+export interface PlacementDemand extends NodeConstraints {
   readonly executor: ExecutorEntry;
-  readonly labels: Readonly<Record<string, string>>;
   /** Instances on which an earlier attempt failed: used only when nothing else is there. */
   readonly avoidInstances: ReadonlySet<string>;
   /** Bytes of the inputs that a node holds already. */
@@ -84,12 +96,12 @@ export function placeAttempt(snapshot: PlacementSnapshot, demand: PlacementDeman
   const { fresh, failed } = splitByFailure(snapshot.instances, demand);
   return (
     runOnWarm(free, fresh, demand) ??
-    startNew(free, snapshot.instances, demand, rejected) ??
+    startNew({ free, eligible, instances: snapshot.instances }, demand, rejected) ??
     runOnWarm(free, failed, demand) ?? { kind: "wait", rejected }
   );
 }
 
-type WarmDemand = Pick<PlacementDemand, "executor" | "labels" | "localBytes">;
+type WarmDemand = NodeConstraints & Pick<PlacementDemand, "executor" | "localBytes">;
 
 /** The best of these instances that can take one more attempt now, or null. */
 export function pickWarm(
@@ -110,11 +122,33 @@ function splitByFailure(
   return { fresh, failed: instances.filter((it) => avoidInstances.has(it.instance)) };
 }
 
+/** One text for equal constraints; empty where there are none. */
+export function constraintsKey({ labels, nodeKind, nodes }: NodeConstraints): string {
+  const isFree = nodeKind === undefined && nodes === undefined && Object.keys(labels).length === 0;
+  return isFree ? "" : canonicalJson({ labels, nodeKind, nodes });
+}
+
+/** Why these constraints keep work from a node, one clause; null when they don't. */
+export function vetoByConstraints(
+  node: PlacementNode,
+  { labels, nodeKind, nodes }: NodeConstraints,
+): string | null {
+  if (nodes !== undefined && !nodes.includes(node.node)) {
+    return "it is not on the host that holds all inputs of the job";
+  }
+  if (nodeKind !== undefined && node.kind !== nodeKind) {
+    return `it is of kind ${node.kind ?? "unknown"}, not ${nodeKind}`;
+  }
+  const label = Object.entries(labels).find(([name, value]) => node.labels[name] !== value);
+  return label === undefined ? null : `its label ${label[0]} is not ${label[1]}`;
+}
+
 /** Why a node can never run the demand; null when it can. Cheap vetoes only. */
 function vetoNode(
   node: PlacementNode,
-  { executor, labels }: Pick<PlacementDemand, "executor" | "labels">,
+  demand: NodeConstraints & Pick<PlacementDemand, "executor">,
 ): string | null {
+  const { executor } = demand;
   const program = executor.programs.find((name) => !node.programs.has(name));
   if (program !== undefined) return `it lacks the program ${program}`;
   if (executor.resources.cores > node.cpusOffered) {
@@ -123,8 +157,7 @@ function vetoNode(
   if (executor.resources.memoryMib > node.memoryOfferedMib) {
     return `it offers ${node.memoryOfferedMib} MiB and ${executor.resources.memoryMib} are needed`;
   }
-  const label = Object.entries(labels).find(([name, value]) => node.labels[name] !== value);
-  return label === undefined ? null : `its label ${label[0]} is not ${label[1]}`;
+  return vetoByConstraints(node, demand);
 }
 
 function runOnWarm(
@@ -156,12 +189,21 @@ function runOnWarm(
 }
 
 function startNew(
-  free: readonly PlacementNode[],
-  instances: readonly PlacementInstance[],
+  {
+    free,
+    eligible,
+    instances,
+  }: {
+    readonly free: readonly PlacementNode[];
+    readonly eligible: readonly PlacementNode[];
+    readonly instances: readonly PlacementInstance[];
+  },
   demand: PlacementDemand,
   rejected: Rejection[],
 ): Placement | null {
-  const own = instances.filter((it) => it.executor === demand.executor.id);
+  const names = new Set(eligible.map((node) => node.node));
+  // Those that start where this work may not run are of no use to it.
+  const own = instances.filter((it) => it.executor === demand.executor.id && names.has(it.node));
   const coming = own.filter((it) => it.state === "starting").length;
   if (coming * concurrencyOf(demand.executor) >= demand.waitingCount) return null;
   const candidates = free

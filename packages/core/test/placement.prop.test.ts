@@ -1,5 +1,10 @@
 /** Goal: placement never promises more than a node has, and finds room where there is room. */
-import { type PlacementSnapshot, placeAttempt } from "@murakkab/core";
+import {
+  constraintsKey,
+  type PlacementDemand,
+  type PlacementSnapshot,
+  placeAttempt,
+} from "@murakkab/core";
 import { buildExecutor } from "@murakkab/testkit";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -30,9 +35,11 @@ const node = (name: string) =>
       usedRatio: fc.constantFrom(0, 0.4, 0.9),
       programs: fc.subarray(["ffmpeg", "tesseract"]),
       zone: fc.constantFrom("a", "b"),
+      kind: fc.constantFrom({}, { kind: "fast" }, { kind: "slow" }),
     })
     .map((it) => ({
       node: name,
+      ...it.kind,
       cpusOffered: it.cpusOffered,
       cpusFree: it.cpusOffered * (1 - it.busyRatio),
       memoryOfferedMib: it.memoryOfferedMib,
@@ -56,15 +63,19 @@ const snapshot: fc.Arbitrary<PlacementSnapshot> = fc.record({
   instances: fc.array(instance, { maxLength: 8 }),
 });
 
-const demand = fc.record({
-  executor,
-  labels: fc.constantFrom({}, { zone: "a" }),
-  avoidInstances: fc.constant(new Set<string>()),
-  localBytes: fc.constant(new Map<string, number>()),
-  waitingCount: fc.integer({ min: 1, max: 5 }),
-});
+const demand = fc
+  .record({
+    executor,
+    labels: fc.constantFrom({}, { zone: "a" }),
+    kind: fc.constantFrom({}, { nodeKind: "fast" }),
+    only: fc.constantFrom({}, { nodes: ["n0", "n2"] }, { nodes: [] }),
+    avoidInstances: fc.constant(new Set<string>()),
+    localBytes: fc.constant(new Map<string, number>()),
+    waitingCount: fc.integer({ min: 1, max: 5 }),
+  })
+  .map(({ kind, only, ...rest }): PlacementDemand => ({ ...rest, ...kind, ...only }));
 
-test("safety: what is placed fits cores, memory, programs and labels", () => {
+test("safety: what is placed fits cores, memory, programs, labels, kind and host", () => {
   fc.assert(
     fc.property(snapshot, demand, (fleet, wanted) => {
       const placement = placeAttempt(fleet, wanted);
@@ -74,6 +85,8 @@ test("safety: what is placed fits cores, memory, programs and labels", () => {
       for (const program of wanted.executor.programs) expect(at?.programs).toContain(program);
       for (const [name, value] of Object.entries(wanted.labels))
         expect(at?.labels).toHaveProperty(name, value);
+      if (wanted.nodeKind !== undefined) expect(at?.kind).toBe(wanted.nodeKind);
+      if (wanted.nodes !== undefined) expect(wanted.nodes).toContain(placement.node);
       if (placement.kind === "run") {
         const it = fleet.instances.find((other) => other.instance === placement.instance);
         expect(it).toMatchObject({ state: "ready", executor: wanted.executor.id });
@@ -106,6 +119,8 @@ test("liveness: an empty fleet with room starts an instance; infeasible only if 
           it.cpusOffered >= wanted.executor.resources.cores &&
           it.memoryOfferedMib >= wanted.executor.resources.memoryMib &&
           wanted.executor.programs.every((program) => it.programs.has(program)) &&
+          (wanted.nodeKind === undefined || it.kind === wanted.nodeKind) &&
+          (wanted.nodes === undefined || wanted.nodes.includes(it.node)) &&
           Object.entries(wanted.labels).every(([name, value]) =>
             Object.entries(it.labels).some(([n, v]) => n === name && v === value),
           ),
@@ -198,4 +213,40 @@ test("a retry avoids the instance that failed while another can take it", () => 
     { ...wanted, avoidInstances: new Set(["x-n0"]) },
   );
   expect(placed).toEqual({ kind: "run", instance: "x-n1", node: "n1" });
+});
+
+test("an instance that starts on a node of another kind does not keep work waiting", () => {
+  const entry = buildExecutor("x", "x", ports, { programs: [] });
+  const base = {
+    ...{ cpusOffered: 2, cpusFree: 2, memoryOfferedMib: 512, memoryFreeMib: 512 },
+    ...{ labels: {}, programs: new Set<string>() },
+  };
+  const nodes = [
+    { ...base, node: "n0", kind: "slow" },
+    { ...base, node: "n1", kind: "fast" },
+    { ...base, node: "n2" },
+  ];
+  const starting = { instance: "i", node: "n0", executor: "x", state: "starting" as const };
+  const instances = [{ ...starting, inFlightCount: 0, memoryMib: 64, usedAtMs: 0 }];
+  const wanted: PlacementDemand = {
+    ...{ executor: entry, labels: {}, waitingCount: 1, nodeKind: "fast" },
+    ...{ avoidInstances: new Set(), localBytes: new Map() },
+  };
+  expect(placeAttempt({ nodes, instances }, wanted)).toMatchObject({ kind: "start", node: "n1" });
+  const nowhere = placeAttempt({ nodes, instances }, { ...wanted, nodeKind: "gpu" });
+  expect(nowhere).toEqual({
+    kind: "infeasible",
+    rejected: [
+      { node: "n0", reason: "it is of kind slow, not gpu" },
+      { node: "n1", reason: "it is of kind fast, not gpu" },
+      { node: "n2", reason: "it is of kind unknown, not gpu" },
+    ],
+  });
+});
+
+test("equal constraints have one key, none an empty one", () => {
+  expect(constraintsKey({ labels: {} })).toBe("");
+  const key = constraintsKey({ labels: { a: "1", b: "2" }, nodes: ["n"] });
+  expect(constraintsKey({ nodes: ["n"], labels: { b: "2", a: "1" } })).toBe(key);
+  expect(constraintsKey({ labels: {}, nodeKind: "x" })).not.toBe("");
 });

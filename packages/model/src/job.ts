@@ -21,6 +21,11 @@ export interface JobConstraints {
    * elsewhere ("no data leaves this host").
    */
   readonly staysOnHost?: boolean;
+  /**
+   * Exactly this configuration, as receipts and profiles name it: what runs, in which stages, by
+   * which executors and knobs. Nothing is chosen then, and no bound is promised.
+   */
+  readonly configuration?: string;
 }
 
 /** A validated submission. */
@@ -38,6 +43,8 @@ export interface Submission {
   readonly deadlineMs?: number;
   /** False: nothing is journaled; the job is lost with its scheduler. Default true. */
   readonly durable?: boolean;
+  /** True: nothing is taken from other jobs' results. Default false. */
+  readonly fresh?: boolean;
 }
 
 export const TERMINAL_STATES = ["succeeded", "failed", "cancelled", "rejected"] as const;

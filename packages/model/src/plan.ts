@@ -54,6 +54,8 @@ export interface JobPlan {
    * steps that were left out count in it. Absent: that of the plan's own steps.
    */
   readonly workflowSignature?: string;
+  /** Class of the job's question, where the answering executor names classes. */
+  readonly questionClass?: string;
   /** Absent where nothing was predicted (profiles lack). */
   readonly predicted?: Prediction;
   readonly explanation?: PlanExplanation;

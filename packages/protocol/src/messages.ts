@@ -18,6 +18,7 @@ import type {
 import { OBJECTIVES } from "@murakkab/model";
 import { z } from "zod";
 import {
+  CONFIGURATION_CHARS_MAX,
   DESCRIPTION_CHARS_MAX,
   INPUT_COUNT_MAX,
   JOB_DEADLINE_MS_MAX,
@@ -189,6 +190,12 @@ export const submitSchema = z
         executors: z.record(z.string(), z.string()).exactOptional(),
         knobs: z.record(z.string(), knobValuesSchema).exactOptional(),
         labels: z.record(z.string(), z.string()).exactOptional(),
+        configuration: z
+          .string()
+          .min(1, "expected a configuration such as a receipt names")
+          .max(CONFIGURATION_CHARS_MAX, `expected at most ${CONFIGURATION_CHARS_MAX} characters`)
+          .exactOptional(),
+        staysOnHost: z.boolean("expected true or false").exactOptional(),
       })
       .exactOptional(),
     tenant: idSchema.exactOptional(),
@@ -201,6 +208,8 @@ export const submitSchema = z
       .exactOptional(),
     /** False: nothing is journaled; the job is lost with its scheduler. For work that is cheap to repeat. */
     durable: z.boolean("expected true or false").exactOptional(),
+    /** True: nothing is taken from other jobs' results. Default false. */
+    fresh: z.boolean("expected true or false").exactOptional(),
   })
   .refine((job) => job.description !== undefined || job.workflow !== undefined, {
     message: "expected at least one of description and workflow",
@@ -220,6 +229,7 @@ export const jobWaitSchema = z
 export const jobEventsSchema = z
   .strictObject({ after: z.number().int().nonnegative().default(0) })
   .nullable();
+export const jobExplainSchema = z.strictObject({}).nullable();
 export const jobCancelSchema = z
   .strictObject({ reason: z.string().max(500).exactOptional() })
   .nullable();
@@ -235,9 +245,15 @@ export const JOB_EVENT_NAMES = [
   "attempt-started",
   "attempt-finished",
   "attempt-failed",
+  /** Its step is not needed any more. */
+  "attempt-stopped",
   "step-finished",
   /** A finished step runs again: its result was lost, or its inputs changed. */
   "step-rerun",
+  /** A draft is done and was sure enough, or not. */
+  "stage-settled",
+  /** Steps that have not started were chosen again. */
+  "replanned",
   "succeeded",
   "failed",
   "cancelled",
@@ -288,6 +304,7 @@ export const nodeRegistrationSchema = z.object({
     hostname: z.string(),
     cores: z.number().positive(),
     memoryBytes: z.number().positive(),
+    kind: z.string().exactOptional(),
   }),
   offer: z.object({ cpus: z.number().positive(), memoryMib: z.number().positive() }),
   labels: z.record(z.string(), z.string()),
@@ -463,6 +480,11 @@ export const attemptRequestSchema = z.object({
   key: z.string(),
   inputs: z.record(z.string(), passedValueSchema),
   knobs: knobValuesSchema,
+  /**
+   * This attempt takes so many items of the fan-out, the first of them `item`: the fan-out's input
+   * is a list, and every output will be one, of this length and in this order. Absent: one, alone.
+   */
+  batchItems: z.number().int().positive().exactOptional(),
   /** Where the artifacts named in `inputs` are. */
   artifacts: z.array(artifactLocationSchema),
   remainingMs: milliseconds,
@@ -533,6 +555,7 @@ export const handOverReplySchema = z.object({ partitions: z.array(z.number()) })
 export const JOB_VERBS = [
   "submit",
   "get",
+  "explain",
   "wait",
   "events",
   "cancel",
@@ -550,6 +573,8 @@ export const partitionRequestSchema = z.object({
 export const instanceWantSchema = z.object({
   executor: z.string(),
   labels: z.record(z.string(), z.string()),
+  nodeKind: z.string().exactOptional(),
+  nodes: z.array(z.string()).exactOptional(),
   waitingCount: z.number().int().nonnegative(),
   avoidInstances: z.array(z.string()),
 });

@@ -31,6 +31,7 @@ export const subjects = {
   jobPlan: `${ROOT}.job.plan`,
   jobList: `${ROOT}.job.list`,
   jobGet: (jobId: string) => `${ROOT}.job.get.${subjectToken(jobId, "jobId")}`,
+  jobExplain: (jobId: string) => `${ROOT}.job.explain.${subjectToken(jobId, "jobId")}`,
   jobWait: (jobId: string) => `${ROOT}.job.wait.${subjectToken(jobId, "jobId")}`,
   jobEvents: (jobId: string) => `${ROOT}.job.events.${subjectToken(jobId, "jobId")}`,
   jobCancel: (jobId: string) => `${ROOT}.job.cancel.${subjectToken(jobId, "jobId")}`,

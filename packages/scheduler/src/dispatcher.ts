@@ -8,10 +8,18 @@
  * Invariants:
  *   Q1. Every submitted attempt is settled exactly once: finished, failed, or forgotten by its job.
  *   Q2. An attempt is sent to one instance; a lost instance fails it at once, not by time-out.
- *   Q3. Waiting attempts of one executor and tenant keep their order; tenants take turns.
+ *   Q3. Of waiting attempts of one executor and tenant the one that is due first goes first, of
+ *       equal ones the one that came first; tenants take turns.
+ *   Q4. What becomes free is offered first to the executor whose next attempt is due first.
  */
 import type { ActorSystemPort } from "@murakkab/actor";
-import { type Placement, pickWarm } from "@murakkab/core";
+import {
+  constraintsKey,
+  type NodeConstraints,
+  type Placement,
+  pickWarm,
+  vetoByConstraints,
+} from "@murakkab/core";
 import {
   AbortSource,
   type Cancel,
@@ -33,10 +41,12 @@ import type { AttemptPlace } from "./job-machine.ts";
 export interface AttemptWork {
   readonly tenant: string;
   readonly executor: ExecutorEntry;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly where: NodeConstraints;
   readonly avoidInstances: ReadonlySet<string>;
   readonly localBytes: ReadonlyMap<string, number>;
   readonly deadline: Deadline;
+  /** When its job should be done, by this process's monotonic clock: an order, not a promise. */
+  readonly dueAtMs: number;
   /** A former owner of the job sent it there: it is asked again. */
   readonly resumeAt: AttemptPlace | null;
   /** Builds the request once a place is known. May write large values into that node's store. */
@@ -73,7 +83,7 @@ export interface InstanceStarter {
    */
   want(demand: {
     readonly executor: ExecutorEntry;
-    readonly labels: AttemptWork["labels"];
+    readonly where: NodeConstraints;
     readonly waitingCount: number;
     readonly avoidInstances: ReadonlySet<string>;
     readonly onRefused: (error: WireError) => void;
@@ -91,7 +101,7 @@ export interface DispatcherComponents {
 interface Group {
   readonly key: string;
   readonly executor: ExecutorEntry;
-  readonly labels: AttemptWork["labels"];
+  readonly where: NodeConstraints;
   readonly waiting: FairQueue<Entry>;
   /** The starter was asked at this time and need not be asked again at once. */
   wantedAtMs: number;
@@ -145,7 +155,7 @@ export class Dispatcher {
   }
 
   submit(work: AttemptWork): AttemptHandle {
-    const group = this.groupOf(work.executor, work.labels);
+    const group = this.groupOf(work.executor, work.where);
     const entry: Entry = {
       work,
       group,
@@ -156,7 +166,7 @@ export class Dispatcher {
       cancelTimer: () => undefined,
     };
     if (work.resumeAt === null) {
-      group.waiting.push(work.tenant, entry);
+      group.waiting.push(work.tenant, entry, work.dueAtMs);
       this.pumpGroup(group);
     } else void this.run(entry, work.resumeAt);
     return {
@@ -169,15 +179,14 @@ export class Dispatcher {
     };
   }
 
-  private groupOf(executor: ExecutorEntry, labels: AttemptWork["labels"]): Group {
-    const names = Object.keys(labels);
-    const key = names.length === 0 ? executor.id : `${executor.id}|${JSON.stringify(labels)}`;
+  private groupOf(executor: ExecutorEntry, where: NodeConstraints): Group {
+    const key = `${executor.id}|${constraintsKey(where)}`;
     const known = this.groups.get(key);
     if (known !== undefined) return known;
     const group = {
       key,
       executor,
-      labels,
+      where,
       waiting: new FairQueue<Entry>(),
       wantedAtMs: -1e9,
       infeasibleSinceMs: null,
@@ -187,42 +196,70 @@ export class Dispatcher {
   }
 
   /** Asks for a warm instance of each executor, in the order in which they will be needed. */
-  prewarm(executors: readonly ExecutorEntry[], labels: AttemptWork["labels"]): void {
-    for (const executor of executors) {
-      if (this.parts.fleet.countOf(executor.id) > 0) continue;
+  prewarm(
+    wanted: readonly { readonly executor: ExecutorEntry; readonly where: NodeConstraints }[],
+  ): void {
+    for (const { executor, where } of wanted) {
+      if (this.isComing(executor, where)) continue;
       const avoidInstances = new Set<string>();
       const onRefused = (): void => undefined; // told when an attempt waits for it
-      this.parts.starter.want({ executor, labels, waitingCount: 0, avoidInstances, onRefused });
+      this.parts.starter.want({ executor, where, waitingCount: 0, avoidInstances, onRefused });
     }
+  }
+
+  /** An instance is there or starts, where the constraints allow it. */
+  private isComing(executor: ExecutorEntry, where: NodeConstraints): boolean {
+    if (this.parts.fleet.countOf(executor.id) === 0) return false;
+    if (constraintsKey(where) === "") return true;
+    const { nodes } = this.parts.fleet.candidates(executor.id);
+    return nodes.some((node) => vetoByConstraints(node, where) === null);
   }
 
   /** Places what can be placed now. Called whenever something may have become free. */
   pump(): void {
-    for (const group of this.groups.values()) this.pumpGroup(group);
+    if (!this.isConnected) return;
+    const open = [...this.groups.values()].sort(byDueTime);
+    // Q4. After each placement the group waits its turn again, by its next attempt.
+    for (let group = open.shift(); group !== undefined; group = open.shift()) {
+      if (!this.placeNext(group)) {
+        this.rest(group);
+        continue;
+      }
+      const { dueAtMs } = group.waiting;
+      const at = open.findIndex((it) => it.waiting.dueAtMs > dueAtMs);
+      open.splice(at < 0 ? open.length : at, 0, group);
+    }
   }
 
   private pumpGroup(group: Group): void {
     if (!this.isConnected) return;
-    for (;;) {
-      const entry = group.waiting.peek();
-      if (entry === undefined) {
-        if (group.waiting.count === 0) this.groups.delete(group.key);
-        return;
-      }
-      const placement = this.place(entry.work, false) ?? this.placeOnSecondThought(entry);
-      if (placement === null) break;
-      group.infeasibleSinceMs = null;
-      group.waiting.take();
-      void this.run(entry, { instance: placement.instance, node: placement.node });
-    }
-    this.want(group);
+    while (this.placeNext(group));
+    this.rest(group);
+  }
+
+  /** False when nothing waits, or nothing that waits can be placed now. */
+  private placeNext(group: Group): boolean {
+    const entry = group.waiting.peek();
+    if (entry === undefined) return false;
+    const placement = this.place(entry.work, false) ?? this.placeOnSecondThought(entry);
+    if (placement === null) return false;
+    group.infeasibleSinceMs = null;
+    group.waiting.take();
+    void this.run(entry, { instance: placement.instance, node: placement.node });
+    return true;
+  }
+
+  /** All that can be placed now is. */
+  private rest(group: Group): void {
+    if (group.waiting.count > 0) this.want(group);
+    else if (this.groups.get(group.key) === group) this.groups.delete(group.key);
   }
 
   private place(
-    { executor, labels, localBytes, avoidInstances }: AttemptWork,
+    { executor, where, localBytes, avoidInstances }: AttemptWork,
     isLastResort: boolean,
   ): Extract<Placement, { kind: "run" }> | null {
-    const demand = { executor, labels, localBytes };
+    const demand = { executor, ...where, localBytes };
     const { nodes, instances } = this.parts.fleet.candidates(executor.id);
     const allowed = instances.filter((it) => avoidInstances.has(it.instance) === isLastResort);
     return pickWarm(nodes, allowed, demand);
@@ -246,7 +283,7 @@ export class Dispatcher {
       group.wantedAtMs = nowMs;
       this.parts.starter.want({
         executor: group.executor,
-        labels: group.labels,
+        where: group.where,
         waitingCount: group.waiting.count,
         avoidInstances: group.waiting.peek()?.work.avoidInstances ?? new Set(),
         onRefused: (error) => this.onRefused(group, error),
@@ -300,8 +337,8 @@ export class Dispatcher {
       // Only now is the core free: an aborted attempt holds it until its program has ended.
       this.running.delete(entry);
       if (instance !== undefined) fleet.release(instance);
-      this.pumpGroup(this.groupOf(work.executor, work.labels));
       if (work.executor.resources.cores > 0) this.pump();
+      else this.pumpGroup(this.groupOf(work.executor, work.where));
     }
   }
 
@@ -441,6 +478,10 @@ export class Dispatcher {
     this.cancelWant?.();
     this.cancelWant = null;
   }
+}
+
+function byDueTime(a: Group, b: Group): number {
+  return a.waiting.dueAtMs - b.waiting.dueAtMs;
 }
 
 function isBusAway({ aborted, reason }: AbortSource["signal"]): boolean {

@@ -335,7 +335,7 @@ export class Fleet {
   }
 
   private placementNode(node: FleetNode, usedMib: number): PlacementNode {
-    const { offer, labels, programs, node: name } = node.registration;
+    const { offer, labels, programs, node: name, host } = node.registration;
     let programSet = this.programSets.get(programs);
     if (programSet === undefined) {
       programSet = new Set(Object.keys(programs));
@@ -343,6 +343,7 @@ export class Fleet {
     }
     return {
       node: name,
+      ...(host.kind === undefined ? {} : { kind: host.kind }),
       cpusOffered: offer.cpus,
       // Cores are given out by the agent: without it only work that needs none can run.
       cpusFree: node.isAgentGone ? 0 : offer.cpus - node.cpusReserved,

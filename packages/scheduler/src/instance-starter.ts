@@ -9,7 +9,7 @@
  *   S1. Only the leader starts instances; what others want is asked for again while it is wanted.
  */
 import { call, type Messaging } from "@murakkab/bus";
-import { type Placement, placeAttempt } from "@murakkab/core";
+import { constraintsKey, type NodeConstraints, type Placement, placeAttempt } from "@murakkab/core";
 import { isRuntimeError, toWireError, type WireError } from "@murakkab/kit";
 import type { ExecutorEntry } from "@murakkab/model";
 import { okReplySchema, subjects } from "@murakkab/protocol";
@@ -52,7 +52,7 @@ export class FleetStarter implements InstanceStarter {
     }
     if (!this.options.mayDecide()) return;
     if (demand.waitingCount === 0) {
-      this.wanted.set(demand.executor.id, demand);
+      this.wanted.set(keyOf(demand), demand);
       this.pump();
     } else this.startFor(demand);
   }
@@ -60,20 +60,21 @@ export class FleetStarter implements InstanceStarter {
   /** Something became free: warm what is still wanted. */
   pump(): void {
     if (!this.options.isLeader() || !this.options.mayDecide()) return;
-    for (const [id, { executor, labels }] of this.wanted) {
-      const placement = this.placeAhead(executor, labels);
+    for (const [key, { executor, where }] of this.wanted) {
+      const placement = this.placeAhead(executor, where);
       if (placement.kind === "start") this.parts.pool.start(placement, executor);
-      if (placement.kind !== "wait") this.wanted.delete(id);
+      if (placement.kind !== "wait") this.wanted.delete(key);
     }
   }
 
-  private startFor({ executor, labels, waitingCount, avoidInstances, onRefused }: Demand): void {
+  private startFor(demand: Demand): void {
+    const { executor, where, waitingCount, avoidInstances, onRefused } = demand;
     const { fleet, pool } = this.parts;
-    this.wanted.delete(executor.id);
+    this.wanted.delete(keyOf(demand));
     if (!pool.mayStart(executor.id)) return;
     for (;;) {
       const placement = placeAttempt(fleet.snapshot(), {
-        ...{ executor, labels, waitingCount, avoidInstances },
+        ...{ executor, ...where, waitingCount, avoidInstances },
         localBytes: new Map(),
       });
       if (placement.kind === "infeasible") onRefused(infeasible(executor, placement));
@@ -83,7 +84,7 @@ export class FleetStarter implements InstanceStarter {
   }
 
   /** An instance that is only to be warm needs memory, not a free core. */
-  private placeAhead(executor: ExecutorEntry, labels: Demand["labels"]): Placement {
+  private placeAhead(executor: ExecutorEntry, where: NodeConstraints): Placement {
     const { fleet, pool } = this.parts;
     const { nodes, instances } = fleet.snapshot();
     const idle = nodes.map((node) => ({ ...node, cpusFree: node.cpusOffered }));
@@ -91,7 +92,7 @@ export class FleetStarter implements InstanceStarter {
       { nodes: idle, instances },
       {
         executor,
-        labels,
+        ...where,
         avoidInstances: new Set(),
         localBytes: new Map(),
         waitingCount: pool.mayStart(executor.id) ? 1 : 0,
@@ -100,9 +101,10 @@ export class FleetStarter implements InstanceStarter {
   }
 
   private async askLeader(demand: Demand): Promise<void> {
-    const { executor, labels, waitingCount, avoidInstances, onRefused } = demand;
-    if (this.asking.has(executor.id)) return;
-    this.asking.add(executor.id);
+    const { executor, where, waitingCount, avoidInstances, onRefused } = demand;
+    const key = keyOf(demand);
+    if (this.asking.has(key)) return;
+    this.asking.add(key);
     try {
       await call(
         this.parts.messaging,
@@ -110,7 +112,7 @@ export class FleetStarter implements InstanceStarter {
           subject: subjects.instanceWant,
           value: {
             executor: executor.id,
-            labels,
+            ...where,
             waitingCount,
             avoidInstances: [...avoidInstances],
           },
@@ -123,9 +125,13 @@ export class FleetStarter implements InstanceStarter {
       // Without a leader for the moment: the dispatcher asks again.
       if (REFUSALS.has(wire.code) && isRuntimeError(error)) onRefused(wire);
     } finally {
-      this.asking.delete(executor.id);
+      this.asking.delete(key);
     }
   }
+}
+
+function keyOf({ executor, where }: Demand): string {
+  return `${executor.id}|${constraintsKey(where)}`;
 }
 
 const REFUSALS: ReadonlySet<string> = new Set(["NO_FEASIBLE_NODE", "INSTANCE_START_FAILED"]);

@@ -32,6 +32,7 @@ import {
   type JobVerb,
   jobCancelSchema,
   jobEventsSchema,
+  jobExplainSchema,
   jobFeedbackSchema,
   jobListSchema,
   jobWaitSchema,
@@ -117,6 +118,7 @@ export class JobRouter {
       handle: (request) => this.list(request?.limit ?? 100),
     });
     this.serveVerb("get", subjects.jobGet("*"), anything, "request");
+    this.serveVerb("explain", subjects.jobExplain("*"), jobExplainSchema, "explain request");
     this.serveVerb("wait", subjects.jobWait("*"), jobWaitSchema, "wait request");
     this.serveVerb("events", subjects.jobEvents("*"), jobEventsSchema, "events request");
     this.serveVerb("cancel", subjects.jobCancel("*"), jobCancelSchema, "cancel request");
@@ -305,6 +307,9 @@ export class JobRouter {
         const status = await jobs.get(jobId);
         return status.receipt ?? status;
       }
+      case "explain":
+        validate(jobExplainSchema, body, "explain request");
+        return jobs.explain(jobId);
       case "wait": {
         const { timeoutMs } = validate(jobWaitSchema, body, "wait request") ?? {
           timeoutMs: 30_000,

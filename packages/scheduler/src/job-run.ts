@@ -8,77 +8,41 @@
  *   R1. The terminal state is told to waiters only after its event is acknowledged.
  *   R2. Artifacts of the job stay pinned until the terminal state.
  */
-import type { Bus } from "@murakkab/bus";
-import { publishValue } from "@murakkab/bus";
-import { attemptCost, type Rates } from "@murakkab/core";
+import type { ActiveJob, Rates } from "@murakkab/core";
 import {
-  backoffMs,
+  assertNever,
   type Cancel,
-  type Clock,
   type Deadline,
   deadlineAfter,
-  every,
-  type Logger,
-  type Random,
   toWireError,
   type WireError,
 } from "@murakkab/kit";
-import type {
-  ArtifactHolder,
-  ExecutorEntry,
-  JobPlan,
-  JobStatus,
-  PlannedStep,
-  Receipt,
-  TerminalState,
-} from "@murakkab/model";
-import { isTerminalState } from "@murakkab/model";
+import type { JobPlan, JobStatus, PlannedStep, Receipt, TerminalState } from "@murakkab/model";
 import {
-  type AttemptMeasure,
   type AttemptReply,
-  type AttemptRequest,
   type EventDetail,
-  encode,
   JOB_DEADLINE_MS_DEFAULT,
-  JOB_PIN_MS,
   type JobEvent,
   type JobEventName,
   type JobRecord,
-  type JournalEntry,
   type JournaledEvent,
-  type PassedValue,
-  SPILL_BYTES,
-  subjects,
 } from "@murakkab/protocol";
-import type { AttemptHandle, Dispatcher } from "./dispatcher.ts";
-import type { Fleet } from "./fleet.ts";
-import { type AttemptPlace, type JobEffect, JobMachine } from "./job-machine.ts";
-import { FencedError, type Stored } from "./journal/partition-journal.ts";
-import { artifactsIn } from "./passed-value.ts";
-import type { ArtifactUplink } from "./ports.ts";
+import { type JobEffect, type JobInput, JobMachine, type SettledStage } from "./job-machine.ts";
+import { ArtifactHolds, type HoldsComponents } from "./job-run/artifact-holds.ts";
+import { AttemptSender, type SenderComponents } from "./job-run/attempt-sender.ts";
+import { forecastOf } from "./job-run/forecast.ts";
+import { JobBudget } from "./job-run/job-budget.ts";
+import { type EntrySink, JobLog } from "./job-run/job-log.ts";
+import { StepGate, type StepGateComponents } from "./job-run/step-gate.ts";
+import { whereabouts } from "./job-run/whereabouts.ts";
+import { FencedError } from "./journal/partition-journal.ts";
 import { makeReceipt } from "./receipt.ts";
 
-export interface JobRunComponents {
-  readonly bus: Bus;
-  readonly fleet: Fleet;
-  readonly dispatcher: Dispatcher;
-  readonly uplink: ArtifactUplink;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  readonly executor: (id: string) => ExecutorEntry | undefined;
+export type { EntrySink } from "./job-run/job-log.ts";
+
+export interface JobRunComponents extends SenderComponents, HoldsComponents, StepGateComponents {
   /** Tells everyone who listens; called once the event is stored. `text` is the event as JSON. */
   readonly publishEvent: (event: JobEvent, text: string) => void;
-  /** Asks the agents who holds an artifact now. */
-  readonly locate: (artifact: string) => Promise<readonly string[]>;
-}
-
-/** Where a job's entries go: its partition's journal, or nowhere for one that is not durable. */
-export interface EntrySink {
-  /** Resolves with the sequence under which they are stored. Errors: FencedError. */
-  append(entries: readonly JournalEntry[]): Promise<number>;
-  /** The same without a promise. */
-  add(entries: readonly JournalEntry[], stored: Stored): void;
 }
 
 export interface JobRunSettings {
@@ -94,6 +58,12 @@ export interface JobRunSettings {
   readonly onTerminal: (run: JobRun) => Promise<void>;
 }
 
+/**
+ * Jobs without a latency SLO are due this long after they were accepted, ms: behind every SLO that
+ * someone waits for, and before what comes ten minutes later, so that they are never starved.
+ */
+const DUE_MS_DEFAULT = 10 * 60_000;
+
 /** Of a job whose record can't be read: nothing of it runs. */
 const NO_PLAN: JobPlan = {
   workflow: "unknown",
@@ -105,49 +75,65 @@ const NO_PLAN: JobPlan = {
   notes: [],
 };
 
-const RETRY_BACKOFF = { baseMs: 50, maxMs: 2_000 };
-
 export class JobRun {
   private readonly parts: JobRunComponents;
   private readonly settings: JobRunSettings;
   private readonly machine: JobMachine;
   private readonly deadline: Deadline;
   private readonly acceptedAtMs: number;
-  private readonly holders = new Map<string, Set<string>>();
-  private readonly handles = new Map<string, AttemptHandle>();
-  private readonly timers: Cancel[] = [];
-  private readonly journaled: JournaledEvent[];
-  private firstSequence: number | null;
-  private storedSequence = 0;
-  private storedCount: number;
+  private readonly log: JobLog;
+  private readonly holds: ArtifactHolds;
+  private readonly sender: AttemptSender;
+  private readonly budget: JobBudget | null;
+  private readonly gate: StepGate;
+  private readonly cancelDeadline: Cancel;
+  /** Fed while another input is taken: machine and effects see one at a time. */
+  private readonly queue: JobInput[] = [];
+  private isFeeding = false;
   private currentStatus: JobStatus;
   private finishing: Promise<void> | null = null;
   private isDetached = false;
-  private movedAtMs: number;
-  private isPinning = false;
 
   constructor(components: JobRunComponents, settings: JobRunSettings) {
     const { record, past } = settings;
     this.parts = components;
     this.settings = settings;
-    this.machine = new JobMachine(record.status.plan ?? NO_PLAN, record.inputValues);
+    const asksFirst = StepGate.isNeeded(record, components.rechooser);
+    this.machine = new JobMachine(record.status.plan ?? NO_PLAN, record.inputValues, { asksFirst });
     const deadlineMs = record.submission.deadlineMs ?? JOB_DEADLINE_MS_DEFAULT;
     // Time in which nobody had the job is not counted: no clock that both owners share tells it.
     const spentMs = past.at(-1)?.event.sinceMs ?? 0;
     this.acceptedAtMs = components.clock.monotonicMs() - spentMs;
     this.deadline = deadlineAfter(components.clock, Math.max(0, deadlineMs - spentMs));
-    this.movedAtMs = components.clock.monotonicMs();
-    this.journaled = [...past];
-    this.storedCount = past.length;
-    this.firstSequence = settings.firstSequence;
     this.currentStatus = past.length > 1 ? { ...record.status, state: "running" } : record.status;
+    const nowMs = (): number => this.nowMs;
+    const onRefused = (): void => {
+      this.isDetached = true;
+    };
+    this.log = new JobLog(components, { ...settings, nowMs, onRefused });
+    this.holds = new ArtifactHolds(components, this.jobId);
+    const { machine } = this;
+    this.budget = JobBudget.of(record.submission.slo);
+    this.gate = new StepGate(components, { record, machine, budget: this.budget, nowMs });
+    this.sender = new AttemptSender(components, {
+      ...{ record, sink: settings.sink, rates: settings.rates, holds: this.holds, nowMs },
+      deadline: this.deadline,
+      dueAtMs: this.acceptedAtMs + (record.submission.slo.latencyMsMax ?? DUE_MS_DEFAULT),
+      plan: () => this.machine.plan,
+      budget: this.budget,
+      onStarved: ({ planned, batchItems }) =>
+        this.feed(this.gate.starved(planned, batchItems ?? 1)),
+      feed: (input) => this.feed(input),
+    });
     for (const [artifact, nodes] of Object.entries(record.holders)) {
-      for (const node of nodes) this.hold(artifact, node);
+      for (const node of nodes) this.holds.hold(artifact, node);
     }
     this.machine.replay(past);
-    for (const it of past) this.replayHolders(it);
-    this.timers.push(
-      components.clock.after(this.deadline.remainingMs(), () => this.onDeadline(deadlineMs)),
+    this.budget?.replay(machine.steps, past);
+    for (const it of past) this.holds.replay(it);
+    const { clock } = components;
+    this.cancelDeadline = clock.after(this.deadline.remainingMs(), () =>
+      this.onDeadline(deadlineMs),
     );
   }
 
@@ -164,44 +150,60 @@ export class JobRun {
     const stepStates = Object.fromEntries(
       [...this.machine.steps].map(([step, run]) => [
         step,
-        { done: run.doneCount, total: run.state === "waiting" ? 0 : run.items.length },
+        { done: run.doneCount, total: run.total },
       ]),
     );
-    return { ...this.currentStatus, stepStates };
+    const isReplanned = this.machine.replans.length > 0;
+    const plan = isReplanned ? this.machine.plan : this.currentStatus.plan;
+    return { ...this.currentStatus, plan, stepStates };
+  }
+
+  /** The plan as it ran, and what its drafts came to. */
+  get outcome(): { readonly plan: JobPlan; readonly stages: readonly SettledStage[] } {
+    const { plan, stages } = this.machine;
+    return { plan, stages };
+  }
+
+  /** What is still to come by its plan; null where nothing was predicted or it has ended. */
+  get forecast(): ActiveJob | null {
+    const { plan } = this.machine;
+    const { predicted } = plan;
+    if (predicted === undefined || this.machine.finished) return null;
+    return forecastOf([...this.machine.steps.values()], predicted, {
+      latencyMsMax: this.settings.record.submission.slo.latencyMsMax,
+      elapsedMs: this.nowMs,
+    });
   }
 
   /** The job as the journal has it, for whoever carries it forward. */
   get past(): { readonly record: JobRecord; readonly events: readonly JournaledEvent[] } {
-    return { record: this.settings.record, events: this.journaled };
+    return { record: this.settings.record, events: this.log.events };
   }
 
   /** Events that are stored, as everyone sees them. */
   get storedEvents(): readonly JournaledEvent[] {
-    return this.journaled.slice(0, this.storedCount);
+    return this.log.storedEvents;
   }
 
   /** Range of the journal that holds it; null before anything is stored, or when nothing ever is. */
   get range(): { readonly first: number; readonly last: number } | null {
-    if (this.firstSequence === null || this.isQuiet) return null;
-    return { first: this.firstSequence, last: this.storedSequence };
+    return this.isQuiet ? null : this.log.range;
   }
 
   /** Its entries were written again there: what lies before is no longer needed. */
-  moved({ first, last }: { readonly first: number; readonly last: number }): void {
-    this.firstSequence = first;
-    this.storedSequence = last;
-    this.movedAtMs = this.parts.clock.monotonicMs();
+  moved(range: { readonly first: number; readonly last: number }): void {
+    this.log.moved(range);
   }
 
   /** Time since its first entry was written where it is now, ms; of this process's time. */
   get unmovedMs(): number {
-    return this.parts.clock.monotonicMs() - this.movedAtMs;
+    return this.log.unmovedMs;
   }
 
   /** Journals `accepted`; resolves once that is stored. Errors: FencedError. */
   accept(): Promise<void> {
     const { submission } = this.settings.record;
-    return this.emit("accepted", {
+    return this.log.emit("accepted", {
       tenant: submission.tenant,
       description: submission.description ?? null,
       workflow: submission.workflow ?? null,
@@ -214,28 +216,32 @@ export class JobRun {
     const { plan } = this.settings.record.status;
     this.currentStatus = { ...this.currentStatus, state: "running" };
     this.emitFreely("planned", { plan });
-    this.keepPinned();
-    this.parts.dispatcher.prewarm(this.executors(), this.labels);
+    this.holds.keepPinned();
+    this.prewarm();
     this.feed({ kind: "begin", nowMs: this.nowMs });
   }
 
   /** Goes on where the journal ends. */
   resume(): void {
-    const hasPlan = this.journaled.some(({ event }) => event.event === "planned");
+    const hasPlan = this.log.events.some(({ event }) => event.event === "planned");
     if (!hasPlan) {
       this.begin();
       return;
     }
     this.currentStatus = { ...this.currentStatus, state: "running" };
-    this.keepPinned();
+    this.holds.keepPinned();
     this.feed({ kind: "resume", nowMs: this.nowMs });
   }
 
-  private executors(): readonly ExecutorEntry[] {
-    return byDepth(this.settings.record.status.plan?.steps ?? []).flatMap((step) => {
-      const entry = this.parts.executor(step.executor);
-      return entry === undefined ? [] : [entry];
+  /** Instances of what can start without waiting for a draft. */
+  private prewarm(): void {
+    const { executor, dispatcher, fleet } = this.parts;
+    const wanted = byDepth(this.machine.wanted).flatMap((step) => {
+      const entry = executor(step.executor);
+      if (entry === undefined) return [];
+      return [{ executor: entry, where: whereabouts(this.settings.record, step, fleet) }];
     });
+    dispatcher.prewarm(wanted);
   }
 
   fail(error: WireError): void {
@@ -245,14 +251,14 @@ export class JobRun {
   /** Another owner has the job, or the process ends: attempts are left to their workers. */
   detach(): void {
     this.isDetached = true;
-    for (const cancel of this.timers.splice(0)) cancel();
-    for (const handle of this.handles.values()) handle.forget();
-    this.handles.clear();
+    this.cancelDeadline();
+    this.holds.stop();
+    this.sender.detach();
   }
 
   /** A result that came another way than as the answer to our ask. False: nobody waits for it. */
   deliver(key: string, reply: AttemptReply): boolean {
-    return this.handles.get(key)?.deliver(reply) ?? false;
+    return this.sender.deliver(key, reply);
   }
 
   cancel(reason: string): void {
@@ -276,26 +282,49 @@ export class JobRun {
     return this.parts.clock.monotonicMs() - this.acceptedAtMs;
   }
 
-  private get labels(): Readonly<Record<string, string>> {
-    return this.settings.record.submission.constraints.labels ?? {};
-  }
-
-  private feed(input: Parameters<JobMachine["step"]>[0]): void {
-    if (this.isDetached) return;
-    for (const effect of this.machine.step(input)) this.apply(effect);
+  private feed(input: JobInput): void {
+    this.queue.push(input);
+    if (this.isFeeding) return;
+    this.isFeeding = true;
+    try {
+      for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
+        if (this.isDetached) continue;
+        for (const effect of this.machine.step(next)) this.apply(effect);
+      }
+    } finally {
+      this.isFeeding = false;
+    }
   }
 
   private apply(effect: JobEffect): void {
-    if (effect.kind === "emit") this.emitFreely(effect.event, effect.data, effect.detail);
-    else if (effect.kind === "dispatch") this.dispatch(effect);
-    else if (effect.kind === "forget-artifact") this.forget(effect.artifact);
-    else if (effect.kind === "abort-attempts") this.abortAttempts(effect.error);
-    else {
-      this.finishing = this.finish(effect).catch((error: unknown) => {
-        // Without its last entry the job is unfinished: the next owner of its partition ends it.
-        const fields = { event: "job.not-ended", jobId: this.jobId, err: error };
-        this.parts.log.error(fields, "the end of a job could not be stored");
-      });
+    switch (effect.kind) {
+      case "emit":
+        this.emitFreely(effect.event, effect.data, effect.detail);
+        if (effect.event === "stage-settled" && effect.data["isSure"] === false) this.prewarm();
+        break;
+      case "dispatch":
+        this.sender.send(effect);
+        break;
+      case "forget-artifact":
+        this.parts.shared?.invalidate(effect.artifact);
+        this.holds.forget(effect.artifact);
+        break;
+      case "abort-attempts":
+        if (effect.ids === undefined) this.sender.abortAll(effect.error);
+        else this.sender.abort(effect.ids, effect.error);
+        break;
+      case "boundary":
+        this.feed(this.gate.answer(effect.at));
+        break;
+      case "finish":
+        this.finishing = this.finish(effect).catch((error: unknown) => {
+          // Without its last entry the job is unfinished: the next owner of its partition ends it.
+          const fields = { event: "job.not-ended", jobId: this.jobId, err: error };
+          this.parts.log.error(fields, "the end of a job could not be stored");
+        });
+        break;
+      default:
+        assertNever(effect);
     }
   }
 
@@ -306,7 +335,7 @@ export class JobRun {
     detail?: EventDetail,
   ): void {
     if (this.isQuiet) return;
-    this.write(event, data, detail, {
+    this.log.write(event, data, detail, {
       resolve: () => undefined,
       reject: (error) => this.onNotStored(error),
     });
@@ -317,247 +346,13 @@ export class JobRun {
     this.fail(toWireError(error));
   }
 
-  /** Resolves once the event is stored; then it is told to everyone. */
-  private emit(name: JobEventName, data: Readonly<Record<string, unknown>>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.write(name, data, undefined, { resolve: () => resolve(), reject });
-    });
-  }
-
-  private write(
-    name: JobEventName,
-    data: Readonly<Record<string, unknown>>,
-    detail: EventDetail | undefined,
-    { resolve, reject }: Stored,
-  ): void {
-    const event: JobEvent = {
-      jobId: this.jobId,
-      number: (this.journaled.at(-1)?.event.number ?? 0) + 1,
-      event: name,
-      at: new Date(this.parts.clock.wallMs()).toISOString(),
-      sinceMs: Math.round(this.nowMs * 10) / 10,
-      data,
-    };
-    const journaled: JournaledEvent = detail === undefined ? { event } : { event, detail };
-    this.journaled.push(journaled);
-    const text = JSON.stringify(event); // once, for the journal and for those who listen
-    this.settings.sink.add([this.entryOf(journaled, text)], {
-      resolve: (sequence) => {
-        this.firstSequence ??= sequence;
-        this.storedSequence = Math.max(this.storedSequence, sequence);
-        this.storedCount += 1;
-        this.parts.publishEvent(event, text);
-        resolve(sequence);
-      },
-      reject: (error) => {
-        // The job was never accepted: nothing may follow.
-        if (event.number === 1) this.isDetached = true;
-        reject(error);
-      },
-    });
-  }
-
-  private entryOf(journaled: JournaledEvent, text: string): JournalEntry {
-    const { event } = journaled;
-    if (event.number === 1) return { kind: "accepted", event, record: this.settings.record };
-    // The plan is in the record already.
-    if (event.event === "planned") return { kind: "event", event: { ...event, data: {} } };
-    return { kind: "event", text, ...journaled };
-  }
-
-  private dispatch(effect: Extract<JobEffect, { kind: "dispatch" }>): void {
-    if (effect.repeat === 0) {
-      this.submit(effect);
-      return;
-    }
-    const waitMs = backoffMs(effect.repeat, RETRY_BACKOFF, this.parts.random);
-    this.timers.push(
-      this.parts.clock.after(waitMs, () => {
-        if (!this.machine.finished) this.submit(effect);
-      }),
-    );
-  }
-
-  private submit(effect: Extract<JobEffect, { kind: "dispatch" }>): void {
-    const { id, planned } = effect;
-    const executor = this.parts.executor(planned.executor);
-    const key = `${this.jobId}:${id.step}:${id.item}:${effect.inputsHash}`;
-    if (executor === undefined) {
-      this.onFailed(effect, null, null, {
-        code: "EXECUTOR_UNKNOWN",
-        message: `executor ${planned.executor} is no longer in the library`,
-        retryable: false,
-      });
-      return;
-    }
-    const handle = this.parts.dispatcher.submit({
-      tenant: this.settings.record.submission.tenant,
-      resumeAt: effect.resumeAt,
-      executor,
-      labels: this.labels,
-      avoidInstances: effect.avoidInstances,
-      localBytes: this.localBytes(effect.inputs),
-      deadline: this.deadline,
-      makeRequest: (place) => this.makeRequest(effect, key, place),
-      onStarted: (place) => this.onStarted(effect, place, executor),
-      onFinished: (place, outputs, measure) => {
-        this.handles.delete(key);
-        this.onFinished(effect, { place, outputs, measure, executor });
-      },
-      onFailed: (place, error, measure) => {
-        this.handles.delete(key);
-        this.onFailed(effect, place, measure, error, executor);
-      },
-    });
-    if (!this.machine.finished && !handle.isSettled) this.handles.set(key, handle);
-  }
-
-  /** Work with effects starts only once the journal says so: whoever resumes will ask for it. */
-  private async onStarted(
-    { id }: Extract<JobEffect, { kind: "dispatch" }>,
-    place: AttemptPlace,
-    executor: ExecutorEntry,
-  ): Promise<void> {
-    this.feed({ kind: "attempt-started", id, place, nowMs: this.nowMs });
-    if (!executor.isPure) await this.settings.sink.append([]);
-  }
-
-  private async makeRequest(
-    effect: Extract<JobEffect, { kind: "dispatch" }>,
-    key: string,
-    place: AttemptPlace,
-  ): Promise<Omit<AttemptRequest, "remainingMs">> {
-    const inputs: Record<string, PassedValue> = {};
-    for (const [name, value] of Object.entries(effect.inputs)) {
-      inputs[name] = await this.pack(value, place);
-    }
-    const refs = Object.values(effect.inputs).flatMap((value) => artifactsIn(value));
-    const packed = Object.values(inputs).flatMap((value) => artifactsIn(value));
-    const unique = new Map([...refs, ...packed].map((ref) => [ref.artifact, ref]));
-    return {
-      jobId: this.jobId,
-      ...effect.id,
-      key,
-      inputs,
-      knobs: effect.planned.knobs,
-      artifacts: [...unique.values()].map((ref) => ({
-        ...ref,
-        holders: this.holdersOf(ref.artifact),
-      })),
-    };
-  }
-
-  /** A value that is too large for a message travels as an artifact on the node that needs it. */
-  private async pack(value: PassedValue, place: AttemptPlace): Promise<PassedValue> {
-    if (value.kind === "spilled" || value.kind === "packed") return value;
-    const data = encode(value, "json");
-    if (data.length <= SPILL_BYTES) return value;
-    const url = this.parts.fleet.node(place.node)?.registration.artifactUrl ?? "";
-    const artifact = await this.parts.uplink.put(
-      { node: place.node, url },
-      { jobId: this.jobId, data, mediaType: "application/json" },
-    );
-    this.hold(artifact.artifact, place.node);
-    return { kind: "packed", artifact };
-  }
-
-  private holdersOf(artifact: string): ArtifactHolder[] {
-    return [...(this.holders.get(artifact) ?? [])].sort().flatMap((node) => {
-      const url = this.parts.fleet.node(node)?.registration.artifactUrl;
-      return url === undefined ? [] : [{ node, url }];
-    });
-  }
-
-  private hold(artifact: string, node: string): void {
-    const nodes = this.holders.get(artifact);
-    if (nodes === undefined) this.holders.set(artifact, new Set([node]));
-    else nodes.add(node);
-    this.keepPinned();
-  }
-
-  private replayHolders({ event, detail }: JournaledEvent): void {
-    const node = event.data["node"];
-    if (detail?.outputs === undefined || typeof node !== "string") return;
-    const refs = Object.values(detail.outputs).flatMap((value) => artifactsIn(value));
-    for (const ref of refs) this.hold(ref.artifact, node);
-  }
-
-  /** Nobody had it when it was asked for: the next attempt learns who has it now. */
-  private forget(artifact: string): void {
-    this.holders.delete(artifact);
-    this.parts.locate(artifact).then(
-      (nodes) => {
-        for (const node of nodes) this.hold(artifact, node);
-      },
-      (error: unknown) =>
-        this.parts.log.warn(
-          { event: "artifact.not-located", jobId: this.jobId, artifact, err: error },
-          "artifact not located",
-        ),
-    );
-  }
-
-  private localBytes(inputs: Readonly<Record<string, PassedValue>>): ReadonlyMap<string, number> {
-    const bytes = new Map<string, number>();
-    for (const ref of Object.values(inputs).flatMap((value) => artifactsIn(value))) {
-      for (const node of this.holders.get(ref.artifact) ?? []) {
-        bytes.set(node, (bytes.get(node) ?? 0) + ref.bytes);
-      }
-    }
-    return bytes;
-  }
-
-  private onFinished(
-    effect: Extract<JobEffect, { kind: "dispatch" }>,
-    result: {
-      readonly place: AttemptPlace;
-      readonly outputs: Readonly<Record<string, PassedValue>>;
-      readonly measure: AttemptMeasure;
-      readonly executor: ExecutorEntry;
-    },
-  ): void {
-    const { place, outputs, measure, executor } = result;
-    const produced = Object.values(outputs).flatMap((value) => artifactsIn(value));
-    const consumed = Object.values(effect.inputs).flatMap((value) => artifactsIn(value));
-    for (const ref of [...produced, ...consumed]) this.hold(ref.artifact, place.node);
-    const cost = attemptCost(executor, measure, this.settings.rates);
-    this.feed({
-      kind: "attempt-finished",
-      id: effect.id,
-      place,
-      outputs,
-      measure,
-      cost,
-      nowMs: this.nowMs,
-    });
-  }
-
-  private onFailed(
-    effect: Extract<JobEffect, { kind: "dispatch" }>,
-    place: AttemptPlace | null,
-    measure: AttemptMeasure | null,
-    error: WireError,
-    executor?: ExecutorEntry,
-  ): void {
-    const cost =
-      measure === null || executor === undefined
-        ? { costUsd: 0, energyWh: 0 }
-        : attemptCost(executor, measure, this.settings.rates);
-    const { id } = effect;
-    this.feed({ kind: "attempt-failed", id, place, error, measure, cost, nowMs: this.nowMs });
-  }
-
-  private abortAttempts(error: WireError): void {
-    for (const handle of [...this.handles.values()]) handle.abort(error);
-    this.handles.clear();
-  }
-
   private async finish(effect: Extract<JobEffect, { kind: "finish" }>): Promise<void> {
-    for (const cancel of this.timers.splice(0)) cancel();
+    this.cancelDeadline();
+    this.sender.stop();
     const receipt = makeReceipt({
       record: this.settings.record,
-      steps: [...this.machine.steps.values()],
-      reruns: this.machine.reruns,
+      machine: this.machine,
+      overrun: this.budget?.overrun ?? null,
       latencyMs: this.nowMs,
       effect,
       rates: this.settings.rates,
@@ -565,13 +360,13 @@ export class JobRun {
     });
     const state = receipt.state satisfies TerminalState;
     try {
-      await this.emit(state, { receipt });
+      await this.log.emit(state, { receipt });
     } catch (error) {
       if (error instanceof FencedError || this.isDetached) return;
       throw error;
     }
     this.currentStatus = { ...this.status, state, receipt };
-    this.release();
+    this.holds.release();
     await this.settings.onTerminal(this); // R1
     this.logEnd(receipt);
   }
@@ -587,46 +382,6 @@ export class JobRun {
   /** Resolves when the terminal state is journaled. */
   async settled(): Promise<void> {
     await this.finishing;
-  }
-
-  private nodesOfJob(): readonly string[] {
-    return [...new Set([...this.holders.values()].flatMap((nodes) => [...nodes]))].sort();
-  }
-
-  /** Once there is something to pin. */
-  private keepPinned(): void {
-    if (this.isPinning || this.isDetached || this.holders.size === 0) return;
-    this.isPinning = true;
-    this.pin();
-    this.timers.push(every(this.parts.clock, JOB_PIN_MS / 3, () => this.pin()));
-  }
-
-  private pin(): void {
-    if (isTerminalState(this.currentStatus.state)) return;
-    for (const node of this.nodesOfJob()) {
-      const artifacts = [...this.holders].filter(([, nodes]) => nodes.has(node)).map(([it]) => it);
-      this.tellAgent(subjects.artifactPin(node), {
-        jobId: this.jobId,
-        artifacts,
-        holdMs: JOB_PIN_MS,
-      });
-    }
-  }
-
-  private release(): void {
-    if (this.holders.size === 0) return;
-    for (const node of this.parts.fleet.listNodes()) {
-      this.tellAgent(subjects.artifactRelease(node.registration.node), { jobId: this.jobId });
-    }
-  }
-
-  private tellAgent(subject: string, value: unknown): void {
-    try {
-      publishValue(this.parts.bus.messaging, subject, value);
-    } catch (error) {
-      // The bus is away: pins outlast that, and the next one follows.
-      this.parts.log.debug({ event: "pin.not-sent", subject, err: error }, "not sent");
-    }
   }
 }
 

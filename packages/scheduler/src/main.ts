@@ -57,6 +57,7 @@ const HELP = `murakkab scheduler: plans and runs jobs; start two or more and the
   --retention HOURS      how long jobs are kept (default 168)
   --replicas COUNT       copies of the state on a cluster of NATS servers: 1, 3 or 5 (default 1)
   --active-jobs COUNT    unfinished jobs that are accepted at most (default ${ACTIVE_JOB_COUNT_MAX})
+  --share-across-tenants jobs may use results that jobs of other tenants made (default: no)
   --insecure             allow a bus on another host without credentials
 
 Credentials: in the URL, or NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_CREDS (a path).
@@ -72,6 +73,7 @@ interface Settings {
   readonly leaseMs: number;
   readonly retentionMs: number;
   readonly activeJobsMax: number;
+  readonly shareAcrossTenants: boolean;
 }
 
 function readSettings(argv: readonly string[]): Settings {
@@ -87,6 +89,7 @@ function readSettings(argv: readonly string[]): Settings {
       retention: { type: "string" },
       replicas: { type: "string" },
       "active-jobs": { type: "string" },
+      "share-across-tenants": { type: "boolean" },
       insecure: { type: "boolean" },
       help: { type: "boolean" },
     },
@@ -130,6 +133,7 @@ function readSettings(argv: readonly string[]): Settings {
       max: 1_000_000,
       preset: ACTIVE_JOB_COUNT_MAX,
     }),
+    shareAcrossTenants: values["share-across-tenants"] === true,
     nats,
     token: readTokenFile(tokenFile),
     libraryDirs: [CATALOGUE_DIR, ...(values.library ?? [])],
@@ -229,6 +233,7 @@ async function main(): Promise<void> {
       retentionMs: settings.retentionMs,
       leaseMs: settings.leaseMs,
       activeJobsMax: settings.activeJobsMax,
+      shareAcrossTenants: settings.shareAcrossTenants,
       idleStopMs: IDLE_STOP_MS,
       startLimitMs: START_LIMIT_MS,
     },

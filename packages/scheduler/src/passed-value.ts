@@ -1,14 +1,21 @@
-/** Values between steps: how many items one has, which item, and how a fan-out is gathered. */
+/** Values between steps: how many items one has, which of them, and how a fan-out is gathered. */
 import { assert, InvalidArgumentError } from "@murakkab/kit";
 import { type ArtifactRef, collectArtifactRefs, type PlannedStep } from "@murakkab/model";
 import type { PassedValue } from "@murakkab/protocol";
 
 /** Number of items of a list. Errors: `INVALID_ARGUMENT` when the value is no list. */
 export function countOf(value: PassedValue): number {
+  const length = lengthOf(value);
+  if (length !== null) return length;
+  throw new InvalidArgumentError(`a step's output is ${value.kind} and no list, expected a list`);
+}
+
+/** Null when the value is no list. */
+export function lengthOf(value: PassedValue): number | null {
   if (value.kind === "inline" && Array.isArray(value.value)) return value.value.length;
   if (value.kind === "list") return value.items.length;
-  if (value.kind === "spilled" && value.count !== undefined) return value.count;
-  throw new InvalidArgumentError(`a step's output is ${value.kind} and no list, expected a list`);
+  if (value.kind === "spilled" && value.index === undefined) return value.count ?? null;
+  return null;
 }
 
 export function itemOf(value: PassedValue, index: number): PassedValue {
@@ -25,21 +32,39 @@ export function itemOf(value: PassedValue, index: number): PassedValue {
   return { kind: "spilled", artifact, index };
 }
 
-/** The outputs of a step: of its one item, or per port the list over all items. */
+/** Items `start` to before `end`, as a list. */
+export function sliceOf(value: PassedValue, start: number, end: number): PassedValue {
+  if (value.kind === "inline" && Array.isArray(value.value)) {
+    return { kind: "inline", value: value.value.slice(start, end) as unknown[] };
+  }
+  if (value.kind === "list") return { kind: "list", items: value.items.slice(start, end) };
+  const indexes = Array.from({ length: end - start }, (_, offset) => start + offset);
+  return { kind: "list", items: indexes.map((index) => itemOf(value, index)) };
+}
+
+function itemsOf(value: PassedValue): readonly PassedValue[] {
+  return Array.from({ length: countOf(value) }, (_, index) => itemOf(value, index));
+}
+
+const NOTHING: PassedValue = { kind: "inline", value: null };
+
+/** The outputs of a step: of its one unit, or per port the list over all items of all units. */
 export function gather(
   planned: PlannedStep,
-  outputs: readonly (Readonly<Record<string, PassedValue>> | null)[],
+  units: readonly {
+    readonly outputs: Readonly<Record<string, PassedValue>> | null;
+  }[],
 ): Readonly<Record<string, PassedValue>> {
   if (planned.fanOut === undefined) {
-    const only = outputs[0];
+    const only = units[0]?.outputs;
     assert(only !== undefined && only !== null, `step ${planned.step} has no outputs`);
     return only;
   }
   const gathered: Record<string, PassedValue> = {};
   for (const port of Object.keys(planned.outputs)) {
-    const items = outputs.map(
-      (output) => output?.[port] ?? ({ kind: "inline", value: null } as const),
-    );
+    const values = units.map(({ outputs }) => outputs?.[port] ?? NOTHING);
+    const items =
+      planned.batchItems === undefined ? values : values.flatMap((value) => itemsOf(value));
     gathered[port] = items.every((item) => item.kind === "inline")
       ? { kind: "inline", value: items.map((item) => item.value) }
       : { kind: "list", items };

@@ -8,12 +8,14 @@ import {
   type TerminalState,
 } from "@murakkab/model";
 import type { JobRecord } from "@murakkab/protocol";
-import type { JobEffect, StepRun } from "./job-machine.ts";
+import type { JobEffect, JobMachine, SettledStage, StepRun } from "./job-machine.ts";
+import { plain } from "./job-run/job-budget.ts";
 
 export interface ReceiptParts {
   readonly record: JobRecord;
-  readonly steps: readonly StepRun[];
-  readonly reruns: number;
+  readonly machine: JobMachine;
+  /** By how much attempts passed what was reserved for them; null without a budget, or where none did. */
+  readonly overrun: { readonly costUsd: number; readonly energyWh: number } | null;
   readonly latencyMs: number;
   readonly effect: Extract<JobEffect, { kind: "finish" }>;
   readonly rates: Rates;
@@ -21,13 +23,15 @@ export interface ReceiptParts {
 }
 
 export function makeReceipt(parts: ReceiptParts): Receipt {
-  const { record, effect, rates } = parts;
-  const steps = parts.steps.filter((run) => run.state !== "waiting").map(toStepReceipt);
+  const { record, effect, rates, machine, overrun } = parts;
+  const started = [...machine.steps.values()].filter((run) => run.state !== "waiting");
+  const steps = started.map(toStepReceipt);
   const costUsd = steps.reduce((sum, step) => sum + step.costUsd, 0);
   const energyWh = steps.reduce((sum, step) => sum + step.energyWh, 0);
   const latencyMs = roundTo(parts.latencyMs, 1);
-  const { plan } = record.status;
-  const { slo } = record.submission;
+  const plan = record.status.plan === null ? null : machine.plan;
+  const { slo, objective } = record.submission;
+  const predicted = record.status.plan?.predicted;
   const { answer, evidence, output, error, state } = readOutput(parts);
   return {
     jobId: record.submission.jobId,
@@ -51,11 +55,42 @@ export function makeReceipt(parts: ReceiptParts): Receipt {
       effect.state === "succeeded" && state === "succeeded"
         ? sloOutcome(slo, { latencyMs, costUsd, energyWh })
         : missedSlo(slo),
-    notes: plan?.notes ?? [],
-    ...(parts.reruns === 0 ? {} : { reruns: parts.reruns }),
+    notes: [
+      ...(plan?.notes ?? []),
+      ...machine.stages.flatMap(stageNote),
+      ...(overrun === null ? [] : [overrunNote(overrun)]),
+    ],
+    ...(overrun === null ? {} : { overrun }),
+    ...(machine.reruns === 0 ? {} : { reruns: machine.reruns }),
     steps,
+    ...(objective === undefined ? {} : { objective }),
+    // The promise is that of the plan that was accepted, whatever was chosen on the way.
+    ...(predicted === undefined ? {} : { predicted }),
+    ...(machine.configuration === null ? {} : { configuration: machine.configuration }),
+    ...(machine.replans.length === 0 ? {} : { replans: machine.replans }),
     ...(error === undefined ? {} : { error }),
   };
+}
+
+/** What a draft made needless. */
+function stageNote({ isSure, skipped, confidence, atLeast }: SettledStage): readonly string[] {
+  if (!isSure || skipped.length === 0 || confidence === null) return [];
+  const verb = skipped.length === 1 ? "was" : "were";
+  const sure = `${roundTo(confidence, 2)} of ${roundTo(atLeast, 2)}`;
+  return [`${joinNames(skipped)} ${verb} not needed: the draft was sure enough (${sure})`];
+}
+
+function overrunNote({ costUsd, energyWh }: NonNullable<ReceiptParts["overrun"]>): string {
+  const amounts = [
+    ...(costUsd > 0 ? [`$${plain(costUsd)}`] : []),
+    ...(energyWh > 0 ? [`${plain(energyWh)} Wh`] : []),
+  ];
+  return `attempts took ${amounts.join(" and ")} more than was reserved for them`;
+}
+
+function joinNames(names: readonly string[]): string {
+  const last = names.at(-1) ?? "";
+  return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} and ${last}`;
 }
 
 function missedSlo(slo: Receipt["slo"]): Receipt["sloMet"] {
@@ -115,6 +150,14 @@ function readOutput({ effect, record }: ReceiptParts): Output {
   };
 }
 
+function sharedOf({ units }: StepRun): Pick<StepReceipt, "shared"> {
+  const shared = units.filter((unit) => unit.sharedFrom !== null);
+  if (shared.length === 0) return {};
+  const items = shared.reduce((sum, unit) => sum + unit.itemCount, 0);
+  const fromJobs = [...new Set(shared.flatMap((unit) => unit.sharedFrom ?? []))].sort();
+  return { shared: { items, fromJobs } };
+}
+
 function toStepReceipt(run: StepRun): StepReceipt {
   return {
     step: run.planned.step,
@@ -124,7 +167,7 @@ function toStepReceipt(run: StepRun): StepReceipt {
     node: run.lastPlace?.node ?? null,
     instance: run.lastPlace?.instance ?? null,
     attempts: run.attemptsMax,
-    items: run.items.length,
+    items: run.total,
     queueMs: roundTo(run.doneCount === 0 ? 0 : run.queueMs / run.doneCount, 1),
     runMs: roundTo(run.runMs, 1),
     cpuSec: run.cpuSec === null ? null : roundTo(run.cpuSec, 3),
@@ -132,6 +175,9 @@ function toStepReceipt(run: StepRun): StepReceipt {
     costUsd: run.costUsd,
     energyWh: run.energyWh,
     nodes: [...run.nodes].sort(),
+    ...sharedOf(run),
+    ...(run.planned.predicted === undefined ? {} : { predicted: run.planned.predicted }),
+    ...(run.planned.batchItems === undefined ? {} : { batchItems: run.planned.batchItems }),
   };
 }
 

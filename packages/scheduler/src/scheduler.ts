@@ -20,7 +20,7 @@ import {
   serve,
 } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
-import { findAvailability } from "@murakkab/core";
+import { configurationKey, findAvailability, NO_CLASS, signatureOfPlan } from "@murakkab/core";
 import {
   type Cancel,
   type Clock,
@@ -32,7 +32,12 @@ import {
   type Random,
   TerminalError,
 } from "@murakkab/kit";
-import { artifactHash, type NodeRegistration, type ProfileSet } from "@murakkab/model";
+import {
+  type AttemptObservation,
+  artifactHash,
+  type NodeRegistration,
+  type ProfileSet,
+} from "@murakkab/model";
 import {
   contentHeaders,
   decode,
@@ -61,13 +66,17 @@ import { FleetStarter } from "./instance-starter.ts";
 import { Intake, type IntakeLibrary } from "./intake.ts";
 import { InputResolver, noNodes } from "./job-inputs.ts";
 import { JobRouter } from "./job-router.ts";
+import type { JobRun } from "./job-run.ts";
 import { JobService } from "./job-service.ts";
 import { JobIndex } from "./journal/job-index.ts";
 import { Leadership } from "./leadership.ts";
 import { Ownership } from "./ownership.ts";
-import type { AddressProbe, ArtifactUplink, TicketIssuer } from "./ports.ts";
+import { JobPlanner } from "./planning/job-planner.ts";
+import { profileSource } from "./planning/profile-source.ts";
+import type { AddressProbe, ArtifactUplink, Rechooser, TicketIssuer } from "./ports.ts";
 import { ProfileService } from "./profiles/profile-service.ts";
 import { ProfileStore } from "./profiles/profile-store.ts";
+import { SharedResults } from "./shared-results.ts";
 
 export interface SchedulerComponents {
   readonly bus: Bus;
@@ -77,6 +86,10 @@ export interface SchedulerComponents {
   readonly uplink: ArtifactUplink;
   readonly tickets: TicketIssuer;
   readonly addressProbe: AddressProbe;
+  /** Chooses remaining steps of running jobs again. Default: as planned. */
+  readonly rechooser?: Rechooser;
+  /** Told of each attempt that really ran and finished. Must not throw. Default: nobody learns. */
+  readonly observe?: (observation: AttemptObservation) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -101,6 +114,8 @@ export interface SchedulerSettings {
   readonly retentionMs: number;
   readonly leaseMs: number;
   readonly activeJobsMax: number;
+  /** Jobs of one tenant may use results that another one's made. Default false. */
+  readonly shareAcrossTenants?: boolean;
 }
 
 const QUEUE_GROUP = "scheduler";
@@ -225,13 +240,31 @@ export class Scheduler {
     const index = await JobIndex.open(state, storeParts, { retentionMs });
     const resolver = new InputResolver({ fleet: this.fleet, messaging });
     const copier = new InputCopier({ fleet: this.fleet, messaging, log });
-    const intake = new Intake({ fleet: this.fleet, resolver, copier, clock }, { library });
+    const planner = new JobPlanner(
+      {
+        fleet: this.fleet,
+        profiles: profileSource(this.profiles),
+        activeJobs: () => this.live?.jobs.activeJobs() ?? [],
+      },
+      { library, rates: this.settings.rates },
+    );
+    const intake = new Intake({ fleet: this.fleet, resolver, copier, clock, planner }, { library });
     const admission = new Admission(clock, { activeMax: this.settings.activeJobsMax });
     const executors = new Map(library.executors.map((entry) => [entry.id, entry]));
+    const shared = new SharedResults(
+      { clock, fleet: this.fleet, log },
+      { acrossTenants: this.settings.shareAcrossTenants ?? false },
+    );
     const jobs = new JobService(
       {
         ...this.parts,
-        ...{ journal, index, intake, admission },
+        ...{ journal, index, intake, admission, planner, shared },
+        rechooser: this.parts.rechooser ?? planner,
+        onSucceeded: (run) => this.learnDrafts(run),
+        observe: (observation) => {
+          this.profiles.observe(observation);
+          this.parts.observe?.(observation);
+        },
         fleet: this.fleet,
         dispatcher: this.dispatcher,
         executor: (executor) => executors.get(executor),
@@ -295,6 +328,18 @@ export class Scheduler {
       .catch((error: unknown) =>
         log.warn({ event: "bus.flush-failed", err: error }, "flush failed"),
       );
+  }
+
+  /** Whether drafts were sure is part of what a staged path is expected to take. */
+  private learnDrafts({ jobId, outcome: { plan, stages } }: JobRun): void {
+    const atMs = this.parts.clock.wallMs();
+    for (const { isSure } of stages) {
+      this.profiles.addScore(signatureOfPlan(plan), {
+        ...{ jobId, atMs, kind: "sure", score: isSure ? 1 : 0 },
+        configuration: configurationKey(plan),
+        questionClass: plan.questionClass ?? NO_CLASS,
+      });
+    }
   }
 
   /** Without the fleet a submission would be refused for want of nodes that are there. */
@@ -616,10 +661,15 @@ export class Scheduler {
         `executor ${want.executor} is not in the leader's library`,
       );
     }
+    const { labels, nodeKind, nodes } = want;
     return new Promise((resolve, reject) => {
       this.starter.want({
         executor,
-        labels: want.labels,
+        where: {
+          labels,
+          ...(nodeKind === undefined ? {} : { nodeKind }),
+          ...(nodes === undefined ? {} : { nodes }),
+        },
         waitingCount: want.waitingCount,
         avoidInstances: new Set(want.avoidInstances),
         onRefused: (error) => reject(fromWireError(error)),

@@ -70,10 +70,11 @@ class Bench {
     return this.dispatcher.submit({
       tenant: "t",
       executor: EXECUTOR,
-      labels: {},
+      where: { labels: {} },
       avoidInstances: new Set(),
       localBytes: new Map(),
       deadline: deadlineAfter(this.clock, 60_000),
+      dueAtMs: 0,
       resumeAt: null,
       makeRequest: async () => ({
         ...{ jobId: name, step: "s", item: 0, attempt: 1, key: name },
@@ -110,6 +111,80 @@ describe("dispatcher", () => {
     }
     await bench.pass(1);
     expect(bench.asks.map((it) => it.name)).toEqual(["a1", "b1", "a2", "b2", "a3"]);
+  });
+
+  test("Q3: within a tenant what is due first goes first, whenever it came", async () => {
+    const bench = new Bench();
+    const dueAt = { a1: 300, a2: 100, a3: 200, a4: 100, b1: 900, b2: 800 };
+    for (const [name, dueAtMs] of Object.entries(dueAt)) {
+      bench.submit(name, { tenant: name.slice(0, 1), dueAtMs });
+    }
+    bench.instance("i1");
+    for (let turn = 0; turn < 6; turn += 1) {
+      await bench.pass(1);
+      bench.asks.at(-1)?.resolve(DONE);
+    }
+    expect(bench.asks.map((it) => it.name)).toEqual(["a2", "b2", "a4", "b1", "a3", "a1"]);
+  });
+
+  test("Q4: a core that becomes free goes to the executor whose attempt is due first", async () => {
+    const bench = new Bench();
+    const other = { ...EXECUTOR, id: "f" };
+    bench.instance("i1");
+    const add = { instance: "i2", node: "n1", executor: other };
+    bench.fleet.addInstance(add).state = "ready";
+    bench.submit("first");
+    for (const [name, executor, dueAtMs] of [
+      ["e500", EXECUTOR, 500],
+      ["e700", EXECUTOR, 700],
+      ["f400", other, 400],
+      ["f600", other, 600],
+    ] as const) {
+      bench.submit(name, { executor, dueAtMs });
+    }
+    for (let turn = 0; turn < 5; turn += 1) {
+      await bench.pass(1);
+      bench.asks.at(-1)?.resolve(DONE);
+    }
+    await bench.pass(1);
+    expect(bench.asks.map((it) => it.name)).toEqual(["first", "f400", "e500", "f600", "e700"]);
+  });
+
+  test("Q4: of two free cores the second one goes to the next due attempt, too", async () => {
+    const bench = new Bench(2);
+    const other = { ...EXECUTOR, id: "f" };
+    for (const [name, dueAtMs] of Object.entries({ e1: 10, e2: 300 }))
+      bench.submit(name, { dueAtMs });
+    bench.submit("f1", { executor: other, dueAtMs: 200 });
+    for (const [instance, executor] of [
+      ["i1", EXECUTOR],
+      ["i2", EXECUTOR],
+      ["i3", other],
+    ] as const) {
+      bench.fleet.addInstance({ instance, node: "n1", executor }).state = "ready";
+    }
+    bench.dispatcher.pump();
+    await bench.pass(1);
+    expect(bench.asks.map((it) => it.name)).toEqual(["e1", "f1"]);
+  });
+
+  test("work of a kind of node waits for one, and does not hold up what runs anywhere", async () => {
+    const bench = new Bench(2);
+    bench.instance("i1");
+    bench.submit("fast", { where: { labels: {}, nodeKind: "fast" } });
+    bench.submit("any");
+    await bench.pass(1);
+    expect(bench.asks.map((it) => it.name)).toEqual(["any"]);
+    const host = { ...registrationOf("n2").host, kind: "fast" };
+    bench.fleet.register(registrationOf("n2", { host }));
+    const add = { instance: "i2", node: "n2", executor: EXECUTOR };
+    bench.fleet.addInstance(add).state = "ready";
+    bench.dispatcher.pump();
+    await bench.pass(1);
+    expect(bench.asks.map((it) => [it.name, it.instance])).toEqual([
+      ["any", "i1"],
+      ["fast", "i2"],
+    ]);
   });
 
   test("Q2: a lost instance fails what runs on it at once, also what it answers late", async () => {

@@ -1,6 +1,6 @@
 /** Goal: the DAG walk's invariants J1 to J4 hold, also under random orders of answers. */
 import type { JobPlan } from "@murakkab/model";
-import { ATTEMPTS_MAX, type AttemptMeasure } from "@murakkab/protocol";
+import { ATTEMPTS_MAX, type AttemptMeasure, type PassedValue } from "@murakkab/protocol";
 import { type JobEffect, JobMachine } from "@murakkab/scheduler";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -185,6 +185,97 @@ describe("job machine", () => {
     });
     expect(late).toEqual([]);
     expect(machine.steps.get("a")?.costUsd).toBe(2);
+  });
+
+  describe("batches", () => {
+    const BATCHED: JobPlan = {
+      ...PLAN,
+      steps: PLAN.steps.map((step) => (step.step === "b" ? { ...step, batchItems: 2 } : step)),
+    };
+    /** `list`: what step a gives. */
+    const started = (list: PassedValue) => {
+      const machine = new JobMachine(BATCHED, { in: inline("x") });
+      const [a] = dispatches(machine.step({ kind: "begin", nowMs: 0 }));
+      const effects = answer(machine, a!, { out: list });
+      return { machine, batches: dispatches(effects), effects };
+    };
+    const answer = (machine: JobMachine, { id }: Dispatch, outputs: Record<string, PassedValue>) =>
+      machine.step({
+        ...{ kind: "attempt-finished", id, place: PLACE, outputs, measure: MEASURE, cost: COST },
+        nowMs: 100,
+      });
+    const artifact = (name: string) => ({ artifact: name, bytes: 1, mediaType: "x/y" });
+    const events = (effects: readonly JobEffect[]) =>
+      effects.flatMap((effect) => (effect.kind === "emit" ? [[effect.event, effect.data]] : []));
+
+    test("attempts take consecutive items, the last one fewer; events count items", () => {
+      const { machine, batches, effects } = started(inline([0, 1, 2, 3, 4]));
+      expect(batches.map((it) => [it.id.item, it.batchItems, it.inputs["y"]])).toEqual([
+        [0, 2, inline([0, 1])],
+        [2, 2, inline([2, 3])],
+        [4, 1, inline([4])],
+      ]);
+      expect(events(effects).at(-1)).toMatchObject(["step-started", { total: 5, batchItems: 2 }]);
+      answer(machine, batches[2]!, { out: inline(["e"]) });
+      const second = answer(machine, batches[0]!, { out: inline(["a", "b"]) });
+      expect(events(second)[0]).toMatchObject([
+        "attempt-finished",
+        { item: 0, batchItems: 2, done: 3, total: 5 },
+      ]);
+      answer(machine, batches[1]!, { out: inline(["c", "d"]) });
+      expect(machine.steps.get("b")).toMatchObject({ state: "done", doneCount: 5, total: 5 });
+      expect(machine.steps.get("b")?.outputs?.["out"]).toEqual(inline(["a", "b", "c", "d", "e"]));
+      expect(machine.steps.get("b")?.units).toHaveLength(3);
+    });
+
+    test("lists that lie elsewhere are sliced without being read", () => {
+      const spilled = { kind: "spilled", artifact: artifact("s"), count: 3 } as const;
+      const item = (index: number) =>
+        ({ kind: "spilled", artifact: artifact("s"), index }) as const;
+      expect(started(spilled).batches.map((it) => it.inputs["y"])).toEqual([
+        { kind: "list", items: [item(0), item(1)] },
+        { kind: "list", items: [item(2)] },
+      ]);
+      const items = [inline(0), item(7), inline(2)];
+      expect(started({ kind: "list", items }).batches.map((it) => it.inputs["y"])).toEqual([
+        { kind: "list", items: items.slice(0, 2) },
+        { kind: "list", items: items.slice(2) },
+      ]);
+    });
+
+    test("results are gathered in order, whether they are inline, lists or spilled", () => {
+      const { machine, batches } = started(inline([0, 1, 2, 3, 4]));
+      answer(machine, batches[0]!, { out: { kind: "list", items: [inline("a"), inline("b")] } });
+      answer(machine, batches[1]!, {
+        out: { kind: "spilled", artifact: artifact("s"), count: 2 },
+      });
+      answer(machine, batches[2]!, { out: inline(["e"]) });
+      expect(machine.steps.get("b")?.outputs?.["out"]).toEqual({
+        kind: "list",
+        items: [
+          inline("a"),
+          inline("b"),
+          { kind: "spilled", artifact: artifact("s"), index: 0 },
+          { kind: "spilled", artifact: artifact("s"), index: 1 },
+          inline("e"),
+        ],
+      });
+    });
+
+    test.each([
+      ["too few", inline(["a"]), "1 values"],
+      ["too many", inline(["a", "b", "c"]), "3 values"],
+      ["no list", inline("a"), "no list"],
+      ["nothing", undefined, "no list"],
+    ])("an attempt that gives %s fails and says so, and is billed once", (_name, out, given) => {
+      const { machine, batches } = started(inline([0, 1, 2]));
+      const effects = answer(machine, batches[0]!, out === undefined ? {} : { out });
+      expect(effects.at(-1)).toMatchObject({
+        kind: "finish",
+        error: { code: "BATCH_LENGTH", step: "b", message: expect.stringContaining(given) },
+      });
+      expect(machine.steps.get("b")?.costUsd).toBe(1);
+    });
   });
 
   test("J1-J3 under random answers: sources first, one attempt per item, one finish", () => {

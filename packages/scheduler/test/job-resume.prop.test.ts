@@ -20,12 +20,21 @@ const MEASURE = { runMs: 1, cpuSec: 0, memoryBytesMax: null, startedAtMs: 0, end
 const COST = { costUsd: 1, energyWh: 1 };
 const inline = (value: unknown): PassedValue => ({ kind: "inline", value });
 
-/** Each step takes earlier steps (or the input); some give lists and some fan out over one. */
+const FAN_OUTS = ["none", "alone", "batch of 1", "batch of 2", "batch of 3"] as const;
+
+/**
+ * Each step takes earlier steps (or the input); some give lists, and some fan out over one, item by
+ * item or in batches.
+ */
 const anyPlan = fc
-  .array(fc.tuple(fc.nat(9), fc.nat(9), fc.boolean()), { minLength: 1, maxLength: 6 })
+  .array(fc.tuple(fc.nat(9), fc.nat(9), fc.constantFrom(...FAN_OUTS)), {
+    minLength: 1,
+    maxLength: 6,
+  })
   .map((shape): JobPlan => {
     const steps: PlannedStep[] = [];
-    for (const [index, [a, b, isFanOut]] of shape.entries()) {
+    for (const [index, [a, b, fanOut]] of shape.entries()) {
+      const batchItems = Number(/\d/.exec(fanOut)?.[0] ?? 0);
       const pick = (at: number) =>
         index === 0
           ? ({ kind: "input", input: "in" } as const)
@@ -36,7 +45,8 @@ const anyPlan = fc
       steps.push({
         ...{ step: id, capability: id, executor: id, knobs: {}, inputs },
         outputs: { out: "list<y>" },
-        ...(isFanOut && index > 0 ? { fanOut: "x" } : {}),
+        ...(fanOut !== "none" && index > 0 ? { fanOut: "x" } : {}),
+        ...(batchItems > 0 ? { batchItems } : {}),
       });
     }
     const last = `s${steps.length - 1}`;
@@ -53,13 +63,37 @@ const anyPlan = fc
     };
   });
 
-/** The same inputs give the same value, which is a list of two. */
-function work({ planned, inputs }: Dispatch): Record<string, PassedValue> {
+/** A draft over the first steps, and the later ones deferred until it was not sure. */
+const anyStagedPlan = fc
+  .tuple(anyPlan, fc.nat(5), fc.boolean())
+  .map(([plan, at, isSure]): JobPlan => {
+    const draft = plan.steps[at % plan.steps.length]!;
+    const deferred = plan.steps
+      .slice((at % plan.steps.length) + 1)
+      .filter((_, index) => index % 2 === 0)
+      .map((step) => step.step);
+    const steps = plan.steps.map((step) =>
+      step === draft ? { ...step, outputs: { ...step.outputs, sure: "confidence" } } : step,
+    );
+    const stage = {
+      ...{ draft: draft.step, output: "out", deferred, atLeast: isSure ? 0.3 : 0.8 },
+      ...{ confidencePort: "sure", confidenceField: "confidence" },
+    };
+    return { ...plan, steps, stages: [stage] };
+  });
+
+/** The same inputs give the same value: a list of three, or what a fan-out's attempt gives. */
+function work({ planned, inputs, batchItems }: Dispatch): Record<string, PassedValue> {
   const seen = JSON.stringify(inputs);
   let hash = 7;
   for (const char of seen) hash = (hash * 31 + char.charCodeAt(0)) % 65_521;
   const value = `${planned.step}:${hash}`;
-  return { out: inline(planned.fanOut === undefined ? [`${value}a`, `${value}b`] : value) };
+  if (planned.fanOut === undefined) {
+    const sure = inline({ confidence: 0.5 });
+    return { out: inline(["a", "b", "c"].map((it) => value + it)), sure };
+  }
+  if (batchItems === undefined) return { out: inline(value) };
+  return { out: inline(Array.from({ length: batchItems }, (_, index) => `${value}.${index}`)) };
 }
 
 class Player {
@@ -67,11 +101,21 @@ class Player {
   readonly events: JournaledEvent[];
   readonly inFlight: Dispatch[] = [];
   readonly dispatched: string[] = [];
+  readonly aborted: Dispatch[] = [];
   output: PassedValue | null = null;
   finishCount = 0;
 
-  constructor(plan: JobPlan, past: readonly JournaledEvent[] = []) {
-    this.machine = new JobMachine(plan, { in: inline([1, 2]) });
+  private readonly rechoose: ((machine: JobMachine) => JobPlan | null) | null;
+
+  /** `rechoose`: asked at each boundary; null = as planned. */
+  constructor(
+    plan: JobPlan,
+    past: readonly JournaledEvent[] = [],
+    rechoose: ((machine: JobMachine) => JobPlan | null) | null = null,
+  ) {
+    this.rechoose = rechoose;
+    const options = { asksFirst: rechoose !== null };
+    this.machine = new JobMachine(plan, { in: inline([1, 2, 3]) }, options);
     this.machine.replay(past);
     this.events = [...past];
   }
@@ -90,6 +134,14 @@ class Player {
       } else if (effect.kind === "dispatch") {
         this.inFlight.push(effect);
         this.dispatched.push(keyOf(effect));
+      } else if (effect.kind === "abort-attempts" && effect.ids !== undefined) {
+        const keys = new Set(effect.ids.map((id) => JSON.stringify(id)));
+        const aborted = this.inFlight.filter((it) => keys.has(JSON.stringify(it.id)));
+        for (const it of aborted) this.aborted.push(it);
+      } else if (effect.kind === "boundary") {
+        const next = effect.at === "replan" ? null : (this.rechoose?.(this.machine) ?? null);
+        if (next !== null) this.feed({ kind: "replan", plan: next, reason: "other knobs" });
+        else this.feed({ kind: "proceed", hold: new Set(), nowMs: 0 });
       } else if (effect.kind === "finish") {
         this.finishCount += 1;
         this.output = effect.output;
@@ -162,6 +214,119 @@ describe("resuming a job", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  test("J6, J7: cut anywhere around a draft, it ends with the same output and runs nothing needless", () => {
+    let sureCount = 0;
+    fc.assert(
+      fc.property(
+        anyStagedPlan,
+        fc.infiniteStream(fc.nat(10_000)),
+        fc.nat(1_000),
+        (plan, choices, cut) => {
+          const whole = new Player(plan);
+          whole.feed({ kind: "begin", nowMs: 0 });
+          whole.play(choices, 0);
+          expect(whole.finishCount).toBe(1);
+          const past = whole.events.slice(0, cut % (whole.events.length + 1));
+          const resumed = new Player(plan, past);
+          resumed.feed({ kind: "resume", nowMs: 0 });
+          resumed.play(choices, 0);
+          expect(resumed.finishCount).toBe(1);
+          expect(resumed.output).toEqual(whole.output);
+          for (const player of [whole, resumed]) {
+            const names = player.events.map(({ event }) => event);
+            const at = names.findIndex(({ event }) => event === "stage-settled");
+            const settled = names[at]?.data;
+            const { deferred = [] } = plan.stages?.[0] ?? {};
+            const startedAt = names.findIndex(
+              ({ event, data }) =>
+                event === "step-started" && deferred.includes(String(data["step"])),
+            );
+            if (startedAt >= 0) expect(startedAt).toBeGreaterThan(at);
+            if (settled?.["isSure"] !== true) continue;
+            sureCount += 1;
+            expect(startedAt).toBe(-1);
+            expect(names.slice(at).some(({ event }) => event === "step-started")).toBe(false);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(sureCount).toBeGreaterThan(20);
+  });
+});
+
+/** Other knobs for waiting steps, and the last one without its optional input, by choice. */
+function rechooseBy(choices: Iterator<number>): (machine: JobMachine) => JobPlan | null {
+  return (machine) => {
+    const choice = choices.next().value as number;
+    if (choice % 3 === 0) return null;
+    const waiting = (step: string): boolean => machine.steps.get(step)?.state === "waiting";
+    const steps = machine.plan.steps.map((step, index) => {
+      if (!waiting(step.step) || (choice + index) % 2 === 0) return step;
+      const { y: _left, ...inputs } = step.inputs;
+      return { ...step, knobs: { level: choice % 5 }, ...(choice % 7 === 0 ? { inputs } : {}) };
+    });
+    const used = new Set([
+      ...steps.flatMap((step) =>
+        Object.values(step.inputs).flatMap((it) => (it.kind === "step" ? [it.step] : [])),
+      ),
+      ...(machine.plan.output.kind === "step" ? [machine.plan.output.step] : []),
+    ]);
+    return { ...machine.plan, steps: steps.filter((it) => used.has(it.step) || !waiting(it.step)) };
+  };
+}
+
+describe("choosing again", () => {
+  test("J6, J8: cut anywhere, a job with replans ends with the same output without asking anew", () => {
+    let replanCount = 0;
+    let removedCount = 0;
+    fc.assert(
+      fc.property(
+        anyPlan,
+        fc.infiniteStream(fc.nat(10_000)),
+        fc.infiniteStream(fc.nat(10_000)),
+        fc.nat(1_000),
+        (plan, choices, answers, cut) => {
+          const whole = new Player(plan, [], rechooseBy(choices));
+          whole.feed({ kind: "begin", nowMs: 0 });
+          whole.play(answers, 0);
+          expect(whole.finishCount).toBe(1);
+          replanCount += whole.machine.replans.length;
+          removedCount += plan.steps.length - whole.machine.plan.steps.length;
+          // Cut after its last choice: from there on both do the same.
+          const names = whole.events.map(({ event }) => event.event);
+          const from = names.lastIndexOf("replanned") + 1;
+          const past = whole.events.slice(0, from + (cut % (names.length - from + 1)));
+          const resumed = new Player(plan, past, () => null);
+          resumed.feed({ kind: "resume", nowMs: 0 });
+          resumed.play(answers, 0);
+          expect(resumed.finishCount).toBe(1);
+          expect(resumed.output).toEqual(whole.output);
+          expect(resumed.machine.plan).toEqual(whole.machine.plan);
+          expect(resumed.machine.replans).toEqual(whole.machine.replans);
+        },
+      ),
+      { numRuns: 200 },
+    );
+    expect(replanCount).toBeGreaterThan(50);
+    expect(removedCount).toBeGreaterThan(5);
+  });
+
+  test("J8: what has started stays as it is, and nothing hangs in the air", () => {
+    const machine = new JobMachine(LISTS, { in: inline("x") });
+    machine.step({ kind: "begin", nowMs: 0 });
+    const [list, each, join] = LISTS.steps as [PlannedStep, PlannedStep, PlannedStep];
+    const problem = (steps: PlannedStep[]) => machine.replanProblem({ ...LISTS, steps });
+    expect(problem([list, each, { ...join, executor: "other" }])).toBeNull();
+    expect(problem([{ ...list, executor: "other" }, each, join])).toContain("has started");
+    expect(problem([each, join])).toContain("has started");
+    expect(problem([list, join])).toContain("which is not there before it");
+    expect(problem([list, each])).toContain("its output");
+    expect(problem([list, each, join, { ...join, step: "new" }])).toContain("is new");
+    const plan = { ...LISTS, steps: [each, join] };
+    expect(() => machine.step({ kind: "replan", plan, reason: "x" })).toThrow("J8");
   });
 });
 

@@ -9,37 +9,46 @@ import { FairQueue } from "../src/fair-queue.ts";
 const tenantName = fc.constantFrom("a", "b", "c", "d");
 
 describe("fair queue", () => {
-  test("W1, W2: order within a tenant, turns between tenants, against a plain model", () => {
+  test("W1, W2: due times within a tenant, turns between tenants, against a plain model", () => {
+    const due = fc.nat(5);
     const command = fc.oneof(
-      { weight: 3, arbitrary: fc.tuple(fc.constant("push" as const), tenantName) },
-      { weight: 2, arbitrary: fc.tuple(fc.constant("take" as const), tenantName) },
-      { weight: 1, arbitrary: fc.tuple(fc.constant("remove" as const), tenantName) },
+      { weight: 3, arbitrary: fc.tuple(fc.constant("push" as const), tenantName, due) },
+      { weight: 2, arbitrary: fc.tuple(fc.constant("take" as const), tenantName, due) },
+      { weight: 1, arbitrary: fc.tuple(fc.constant("remove" as const), tenantName, due) },
     );
+    type Item = { readonly name: string; readonly dueAtMs: number };
+    const sorted = (items: Item[]): Item[] => items.sort((a, b) => a.dueAtMs - b.dueAtMs); // stable
     fc.assert(
       fc.property(fc.array(command, { maxLength: 300 }), (commands) => {
         const queue = new FairQueue<string>();
-        let model: [string, string[]][] = [];
+        let model: [string, Item[]][] = [];
         let number = 0;
-        for (const [what, tenant] of commands) {
+        for (const [what, tenant, dueAtMs] of commands) {
           const known = model.find(([name]) => name === tenant);
           if (what === "push") {
-            const item = `${tenant}${(number += 1)}`;
-            queue.push(tenant, item);
+            const item = { name: `${tenant}${(number += 1)}`, dueAtMs };
+            queue.push(tenant, item.name, dueAtMs);
             if (known === undefined) model.push([tenant, [item]]);
-            else known[1].push(item);
+            else {
+              known[1].push(item);
+              sorted(known[1]);
+            }
           } else if (what === "take") {
             const first = model.shift();
-            expect(queue.peek()).toBe(first?.[1][0]);
-            expect(queue.take()).toBe(first?.[1].shift());
+            expect(queue.dueAtMs).toBe(first?.[1][0]?.dueAtMs ?? Number.POSITIVE_INFINITY);
+            expect(queue.peek()).toBe(first?.[1][0]?.name);
+            expect(queue.take()).toBe(first?.[1].shift()?.name);
             if (first !== undefined && first[1].length > 0) model.push(first);
           } else {
             const item = known?.[1][Math.floor(known[1].length / 2)];
-            expect(queue.remove(tenant, item ?? "none")).toBe(item !== undefined);
+            expect(queue.remove(tenant, item?.name ?? "none")).toBe(item !== undefined);
             if (known !== undefined) known[1] = known[1].filter((it) => it !== item);
             model = model.filter(([, items]) => items.length > 0);
           }
           expect(queue.count).toBe(model.reduce((sum, [, items]) => sum + items.length, 0));
-          expect([...queue.all()].sort()).toEqual(model.flatMap(([, items]) => items).sort());
+          expect([...queue.all()].sort()).toEqual(
+            model.flatMap(([, items]) => items.map((it) => it.name)).sort(),
+          );
         }
       }),
     );
@@ -47,8 +56,8 @@ describe("fair queue", () => {
 
   test("W2: one tenant's thousand do not delay another's one", () => {
     const queue = new FairQueue<string>();
-    for (let index = 0; index < 1_000; index += 1) queue.push("flood", `f${index}`);
-    queue.push("small", "s");
+    for (let index = 0; index < 1_000; index += 1) queue.push("flood", `f${index}`, 0);
+    queue.push("small", "s", 1_000);
     expect([queue.take(), queue.take()]).toEqual(["f0", "s"]);
   });
 });

@@ -21,6 +21,8 @@ export interface JobOptions {
   readonly deadlineMs?: number;
   /** False: nothing is journaled; the job is lost with its scheduler. Default true. */
   readonly durable?: boolean;
+  /** True: every step runs, whatever equal steps of other jobs gave. Default false. */
+  readonly fresh?: boolean;
   /** A UUID. Default: a new one. */
   readonly jobId?: string;
 }

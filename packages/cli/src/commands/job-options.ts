@@ -22,8 +22,10 @@ export interface JobFlags extends CommonOptions {
   readonly executor?: readonly string[];
   readonly knob?: readonly string[];
   readonly label?: readonly string[];
+  readonly onHost?: boolean;
   readonly tenant?: string;
   readonly deadline?: string;
+  readonly fresh?: boolean;
   readonly id?: string;
   readonly idempotencyKey?: string;
 }
@@ -49,6 +51,7 @@ export async function toJobRequest(
     ...some("executors", flags.executor, (texts) => parsePairs("executor", texts)),
     ...some("knobs", flags.knob, parseKnobs),
     ...some("labels", flags.label, (texts) => parsePairs("label", texts)),
+    ...(flags.onHost === true ? { staysOnHost: true } : {}),
   };
   return {
     ...given("description", description),
@@ -59,6 +62,7 @@ export async function toJobRequest(
     ...given("tenant", flags.tenant),
     ...given("idempotencyKey", flags.idempotencyKey),
     ...given("jobId", flags.id),
+    ...(flags.fresh === true ? { fresh: true } : {}),
     ...(flags.deadline === undefined
       ? {}
       : { deadlineMs: parseDurationMs("deadline", flags.deadline) }),

@@ -8,6 +8,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
+import { describePaths } from "@murakkab/core";
 import { describeError, NotFoundError } from "@murakkab/kit";
 import { loadDataset, type QuestionEntry } from "@murakkab/library";
 import type { KnobValues, Workflow } from "@murakkab/model";
@@ -29,6 +30,7 @@ import {
   type Grid,
   type KnobRange,
   type Setting,
+  type WorkflowPath,
 } from "../profiler/grid.ts";
 import { profileExecutor } from "../profiler/profile-executor.ts";
 import { type ExperimentOutcome, profileWorkflow } from "../profiler/profile-workflow.ts";
@@ -41,6 +43,7 @@ export interface ProfileFlags extends CommonOptions {
   readonly input?: readonly string[];
   readonly budget?: string;
   readonly knob?: readonly string[];
+  readonly path?: string;
   readonly executor?: readonly string[];
   readonly parallel?: string;
 }
@@ -49,6 +52,8 @@ interface Target {
   readonly name: string;
   readonly kind: "executor" | "workflow";
   readonly workflow: string | Workflow;
+  /** Of a workflow that is profiled: its DAG. */
+  readonly logical: Workflow | null;
   readonly capabilities: readonly string[];
   readonly entry: ExecutorView | null;
 }
@@ -158,7 +163,7 @@ async function findTarget(
     }
     const workflow = workflowTo(entry, executors, types);
     const capabilities = workflow.steps.map((step) => step.capability);
-    return { name, kind: "executor", workflow, capabilities, entry };
+    return { name, kind: "executor", workflow, logical: null, capabilities, entry };
   }
   const isFile = /\.ya?ml$/.test(name);
   const workflow = isFile
@@ -180,6 +185,7 @@ async function findTarget(
     name: workflow.name,
     kind: "workflow",
     workflow: isFile ? workflow : name,
+    logical: workflow,
     capabilities,
     entry: null,
   };
@@ -202,6 +208,26 @@ function makeGrid(target: Target, executors: readonly ExecutorView[], flags: Pro
     ...{ capabilities: target.capabilities, executors, fixed },
     knobs: (flags.knob ?? []).map(parseRange),
     ...(target.entry === null ? {} : { only: target.entry.id }),
+    paths: target.entry === null ? pathsOf(target, executors, fixed) : [],
+    ...(flags.path === undefined ? {} : { path: flags.path }),
+  });
+}
+
+/** Ways through the workflow as they can run on this cluster. */
+function pathsOf(
+  { logical }: Target,
+  executors: readonly ExecutorView[],
+  fixed: Readonly<Record<string, string>>,
+): readonly WorkflowPath[] {
+  if (logical === null) return [];
+  return describePaths({
+    workflow: logical,
+    planner: "named",
+    library: { executors },
+    availability: new Map(executors.map((it) => [it.id, it.unavailable])),
+    constraints: { executors: fixed },
+    excludedTypes: new Map(),
+    notes: [],
   });
 }
 
@@ -243,6 +269,7 @@ async function experiment(
   const trial = (setting: Setting, what: { entry: QuestionEntry | null; inputs: string[] }) =>
     runner.run({
       ...{ setting: setting.name, workflow: target.workflow, deadlineMs: JOB_DEADLINE_MS },
+      isFresh: target.entry !== null,
       constraints: constraintsOf(grid, setting, executors),
       ...what,
     });

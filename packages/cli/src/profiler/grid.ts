@@ -4,11 +4,12 @@
  * Owns:      the grid: a base, and what each setting changes of it.
  * Does not:  decide how often each is run (core's experiments do).
  *
- * Without `--knob` one thing is changed at a time: every other value of every knob, and every other
- * executor of a step. That is what the model of quality learns from (pairs that differ in one
+ * Without `--knob` one thing is changed at a time: every other value of every knob, every other
+ * executor of a step, and every other way through the workflow. That is what the model of quality learns from (pairs that differ in one
  * step), and grows with the sum of the values, not with their product. With `--knob` exactly the
  * named values are tried, in all combinations.
  */
+import { changeOptions } from "@murakkab/core";
 import {
   defaultKnobs,
   type JobConstraints,
@@ -25,7 +26,9 @@ export type SettingChange =
       readonly knob: string;
       readonly value: KnobValue;
     }
-  | { readonly kind: "executor"; readonly capability: string; readonly executor: string };
+  | { readonly kind: "executor"; readonly capability: string; readonly executor: string }
+  /** Another way through the workflow: parts left out, or answered in stages. */
+  | { readonly kind: "path"; readonly name: string; readonly configuration: string };
 
 export interface Setting {
   /** `base`, or what it changes: `ocr.width=320`. */
@@ -43,6 +46,17 @@ export interface GridRequest {
   readonly knobs: readonly KnobRange[];
   /** Only this executor's knobs are varied. */
   readonly only?: string;
+  /** Ways through the workflow, the whole one first; empty for an executor. */
+  readonly paths?: readonly WorkflowPath[];
+  /** Only paths whose name has this text, and settings of knobs on the first of them. */
+  readonly path?: string;
+}
+
+export interface WorkflowPath {
+  /** `whole`, `without transcript`, `texts first, sure from 0.7`. */
+  readonly name: string;
+  /** With the base's executors and knobs. */
+  readonly configuration: string;
 }
 
 export interface KnobRange {
@@ -55,6 +69,8 @@ export interface Grid {
   /** Capability to the executor of the base. */
   readonly base: ReadonlyMap<string, ExecutorView>;
   readonly settings: readonly Setting[];
+  /** Configuration of the whole workflow by the base; absent for an executor. */
+  readonly whole?: string;
 }
 
 /** More settings than a budget of minutes can tell apart. */
@@ -67,23 +83,51 @@ export function buildGrid(request: GridRequest): Grid {
     request.capabilities.map((capability) => [capability, baseExecutor(request, capability)]),
   );
   for (const range of request.knobs) checkRange(request, range);
-  const settings =
-    request.knobs.length > 0 ? product(request.knobs) : oneAtATime(request, [...base]);
+  const { paths = [] } = request;
+  const chosen = choosePaths(request);
+  const varied = request.knobs.length > 0 ? product(request.knobs) : oneAtATime(request, [...base]);
+  const settings = request.path === undefined ? [...varied, ...chosen] : onPaths(varied, chosen);
   if (settings.length > SETTINGS_MAX) {
     throw new UsageError(
       `the grid has ${settings.length} settings, expected at most ${SETTINGS_MAX}: name fewer values with --knob`,
       { field: "knob" },
     );
   }
-  return { base, settings };
+  const whole = paths[0]?.configuration;
+  return { base, settings, ...(whole === undefined ? {} : { whole }) };
+}
+
+/** Settings that go another way than the whole one, each by the base. */
+function choosePaths({ paths = [], path, knobs }: GridRequest): readonly Setting[] {
+  const others = paths.slice(1).filter((it) => path === undefined || it.name.includes(path));
+  if (path !== undefined && others.length === 0) {
+    const names = paths.slice(1).map((it) => `"${it.name}"`);
+    throw new UsageError(
+      `--path is "${path}", expected part of one of ${names.join(", ") || "none: there is one way only"}`,
+      { field: "path" },
+    );
+  }
+  // Named values are tried on the whole workflow, unless a path is named, too.
+  if (path === undefined && knobs.length > 0) return [];
+  return others.map((it) => ({ name: it.name, changes: [{ kind: "path", ...it }] }));
+}
+
+function onPaths(varied: readonly Setting[], paths: readonly Setting[]): readonly Setting[] {
+  return paths.flatMap((path) =>
+    varied.map((setting) => ({
+      name: setting.changes.length === 0 ? path.name : `${path.name} ${setting.name}`,
+      changes: [...path.changes, ...setting.changes],
+    })),
+  );
 }
 
 /** Everything is fixed, so that no optimizer chooses anything itself. */
 export function constraintsOf(
-  { base }: Grid,
+  { base, whole }: Grid,
   setting: Setting,
   library: readonly ExecutorView[],
 ): JobConstraints {
+  if (whole !== undefined) return { configuration: configurationOf(whole, setting, library) };
   const executors: Record<string, string> = {};
   for (const [capability, entry] of base) executors[capability] = entry.id;
   for (const change of setting.changes) {
@@ -102,6 +146,32 @@ export function constraintsOf(
   return { executors, knobs };
 }
 
+/** The text of a setting's configuration: its path's, with what it changes. */
+function configurationOf(
+  whole: string,
+  { changes }: Setting,
+  library: readonly ExecutorView[],
+): string {
+  const path = changes.find((it) => it.kind === "path");
+  const text = path === undefined ? whole : path.configuration;
+  return changeOptions(text, (capability, option) => {
+    let { executor, knobs } = option;
+    for (const change of changes) {
+      if (change.kind === "executor" && change.capability === capability) {
+        const entry = library.find((it) => it.id === change.executor);
+        ({ executor } = change);
+        knobs = entry === undefined ? {} : defaultKnobs(entry);
+      }
+    }
+    for (const change of changes) {
+      if (change.kind === "knob" && change.executor === executor) {
+        knobs = { ...knobs, [change.knob]: change.value };
+      }
+    }
+    return { executor, knobs };
+  });
+}
+
 /** One setting with the changes of all of these; null when that is none of its own. */
 export function combine(settings: readonly Setting[]): Setting | null {
   const changes = settings.flatMap((it) => it.changes);
@@ -112,10 +182,12 @@ export function combine(settings: readonly Setting[]): Setting | null {
 
 /** What it changes: two changes of one place exclude each other. */
 export function placeOf(change: SettingChange): string {
+  if (change.kind === "path") return "path";
   return change.kind === "knob" ? `${change.executor}.${change.knob}` : change.capability;
 }
 
 function changeText(change: SettingChange): string {
+  if (change.kind === "path") return change.name;
   if (change.kind === "executor") return `${change.capability}=${change.executor}`;
   return `${change.executor}.${change.knob}=${String(change.value)}`;
 }

@@ -105,6 +105,7 @@ function stepOnly(runs: readonly TrialResult[], capability: string): readonly Tr
     if (step === undefined) return [];
     const { costUsd, energyWh } = step;
     const receipt = { ...run.receipt, costUsd, energyWh, latencyMs: step.runMs, steps: [step] };
-    return [{ ...run, receipt, cpuSec: step.cpuSec ?? 0, isFresh: step.shared === undefined }];
+    const cpuSec = step.cpuSec ?? 0;
+    return [{ ...run, receipt, cpuSec, costUsd, energyWh, latencyMs: step.runMs }];
   });
 }

@@ -21,19 +21,20 @@ export interface SettingFigures {
   readonly stopped: string | null;
 }
 
-/** Resources are told of fresh runs where there are some: shared steps cost nothing twice. */
+/** As if every run had been alone: shared steps count as profiles have them. */
 export function figuresOf(
   setting: string,
   results: readonly TrialResult[],
   more: { readonly isOnFrontier: boolean; readonly stopped: string | null },
 ): SettingFigures {
   const done = results.filter((it) => it.receipt.state === "succeeded");
-  const fresh = done.filter((it) => it.isFresh);
-  const measured = fresh.length > 0 ? fresh : done;
-  const latencies = measured.map((it) => it.receipt.latencyMs).sort((a, b) => a - b);
+  const latencies = done
+    .map((it) => it.latencyMs ?? it.receipt.predicted?.latencyMs.p50 ?? null)
+    .filter((it) => it !== null)
+    .sort((a, b) => a - b);
   const scored = results.filter((it) => it.score !== null);
   const mean = (valueOf: (it: TrialResult) => number): number | null =>
-    meanOf(measured.map(valueOf));
+    meanOf(done.map(valueOf));
   return {
     ...{ setting, ...more },
     runs: results.length,
@@ -44,9 +45,9 @@ export function figuresOf(
         ? null
         : { p50: quantile(latencies, 0.5), p95: quantile(latencies, 0.95) },
     cpuSec: mean((it) => it.cpuSec),
-    costUsd: mean((it) => it.receipt.costUsd),
-    energyWh: mean((it) => it.receipt.energyWh),
-    fitError: fitErrorOf(measured),
+    costUsd: mean((it) => it.costUsd),
+    energyWh: mean((it) => it.energyWh),
+    fitError: fitErrorOf(done.filter((it) => it.latencyMs !== null)),
   };
 }
 

@@ -4,14 +4,14 @@
  * Owns:      submitting, judging, feedback, cancelling what runs when the user interrupts.
  * Does not:  decide what to run.
  *
- * Every setting has a tenant of its own: within a tenant equal steps may be shared between jobs,
- * which makes many questions cheap to ask; between settings nothing is shared, so that each one's
- * first job costs what it costs.
+ * All settings have one tenant, within which equal steps run once: most settings differ in one step,
+ * and time goes to what was not seen yet. What a job would have cost alone is then its own steps as
+ * measured, and the shared ones as the cluster's profiles have them, from those that ran.
  */
 import { randomUUID } from "node:crypto";
 import { isRuntimeError } from "@murakkab/kit";
 import { type QuestionEntry, scoreAnswer } from "@murakkab/library";
-import type { JobConstraints, Receipt, Workflow } from "@murakkab/model";
+import type { JobConstraints, Receipt, StepReceipt, Workflow } from "@murakkab/model";
 import type { Client, JobHandle } from "@murakkab/sdk";
 
 export interface TrialRequest {
@@ -22,6 +22,8 @@ export interface TrialRequest {
   /** Null: only times are measured. */
   readonly entry: QuestionEntry | null;
   readonly deadlineMs: number;
+  /** Nothing is taken from earlier runs: to measure the same thing again. */
+  readonly isFresh: boolean;
 }
 
 export interface TrialResult {
@@ -30,16 +32,18 @@ export interface TrialResult {
   /** Null: nothing to judge by. A job that failed has score 0. */
   readonly score: number | null;
   readonly receipt: Receipt;
+  /** What it takes alone: as measured where nothing was shared, else with profiles' figures. */
   readonly cpuSec: number;
-  /** No step's result was taken from another job: what it cost is what the setting costs. */
-  readonly isFresh: boolean;
+  readonly costUsd: number;
+  readonly energyWh: number;
+  /** Null where something was shared: then no latency was measured. */
+  readonly latencyMs: number | null;
 }
 
 export class TrialRunner {
   private readonly client: Client;
   private readonly signal: AbortSignal;
-  private readonly prefix = `profile-${randomUUID().slice(0, 8)}`;
-  private readonly tenants = new Map<string, string>();
+  private readonly tenant = `profile-${randomUUID().slice(0, 8)}`;
 
   constructor(client: Client, signal: AbortSignal) {
     this.client = client;
@@ -49,11 +53,11 @@ export class TrialRunner {
   /** Errors: the client's; the signal's reason once the job is cancelled. */
   async run(request: TrialRequest): Promise<TrialResult> {
     this.signal.throwIfAborted();
-    const { setting, constraints, workflow, inputs, entry, deadlineMs } = request;
-    const tenant = this.tenantOf(setting);
+    const { setting, constraints, workflow, inputs, entry, deadlineMs, isFresh } = request;
+    const { tenant } = this;
     const job = await this.client.submit(
       {
-        ...{ inputs, workflow, constraints, tenant, deadlineMs },
+        ...{ inputs, workflow, constraints, tenant, deadlineMs, fresh: isFresh },
         ...(entry === null ? {} : { description: entry.question }),
       },
       { signal: this.signal, retryOverloaded: true },
@@ -63,9 +67,7 @@ export class TrialRunner {
     if (score !== null && receipt.state === "succeeded") {
       await this.client.feedback(job.jobId, score, { tenant, labelled: true });
     }
-    const cpuSec = receipt.steps.reduce((sum, step) => sum + (step.cpuSec ?? 0), 0);
-    const isFresh = receipt.steps.every((step) => step.shared === undefined);
-    return { jobId: job.jobId, setting, score, receipt, cpuSec, isFresh };
+    return { jobId: job.jobId, setting, score, receipt, ...takenAlone(receipt) };
   }
 
   private async resultOf(job: JobHandle): Promise<Receipt> {
@@ -80,14 +82,21 @@ export class TrialRunner {
       throw error;
     }
   }
+}
 
-  private tenantOf(setting: string): string {
-    const known = this.tenants.get(setting);
-    if (known !== undefined) return known;
-    const tenant = `${this.prefix}-${this.tenants.size + 1}`;
-    this.tenants.set(setting, tenant);
-    return tenant;
-  }
+/** A step that was shared at least in part counts as it was predicted. */
+function takenAlone(
+  receipt: Receipt,
+): Pick<TrialResult, "cpuSec" | "costUsd" | "energyWh" | "latencyMs"> {
+  const sum = (valueOf: (step: StepReceipt) => number): number =>
+    receipt.steps.reduce((all, step) => all + valueOf(step), 0);
+  const isShared = ({ shared }: StepReceipt): boolean => shared !== undefined;
+  return {
+    cpuSec: sum((it) => (isShared(it) ? it.predicted?.cpuSec.p50 : it.cpuSec) ?? it.cpuSec ?? 0),
+    costUsd: sum((it) => (isShared(it) ? it.predicted?.costUsd.p50 : it.costUsd) ?? it.costUsd),
+    energyWh: sum((it) => (isShared(it) ? it.predicted?.energyWh.p50 : it.energyWh) ?? it.energyWh),
+    latencyMs: receipt.steps.some(isShared) ? null : receipt.latencyMs,
+  };
 }
 
 function judge(entry: QuestionEntry, { answer, evidence, state }: Receipt): number {

@@ -48,7 +48,7 @@ export function renderFigures(
   ]);
   const legend = isExecutor
     ? "means per job of the step's attempts; fit error: sd of attempts about the learnt line"
-    : "* no other is better and cheaper · - stopped early · means per job that shared nothing, latency: median; fit error: median of predictions";
+    : "* no other is better and cheaper · - stopped early · means per job as if alone: steps that another setting had run count as profiles have them; latency: median; fit error: median of predictions, of jobs that shared nothing";
   return [
     ...renderTable(titles, rows, { columns, paintTitle: paint.dim }),
     paint.dim(`measured on this cluster; cost by its price table, energy modelled. ${legend}`),

@@ -56,7 +56,9 @@ function resultOf(setting: Setting, score: number, more: Partial<Receipt> = {}):
     ...{ state: "succeeded", latencyMs: 1_000 * cost, costUsd: cost / 100, energyWh: cost / 10 },
     ...{ steps: [step], ...more },
   } as unknown as Receipt;
-  return { jobId: "j", setting: setting.name, score, receipt, cpuSec: cost, isFresh: true };
+  const { costUsd, energyWh, latencyMs } = receipt;
+  const taken = { cpuSec: cost, costUsd, energyWh, latencyMs };
+  return { jobId: "j", setting: setting.name, score, receipt, ...taken };
 }
 
 interface Given {

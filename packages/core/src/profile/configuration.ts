@@ -6,7 +6,8 @@
  *
  * A *configuration* is one line, for instance
  * `audio-extraction=ffmpeg-audio{} question-answering=extractive-answerer{sentences=2}`; stages
- * follow in brackets: `[question-answering.draft1.answer>=0.8: frame-extraction]`. Its *path* is the same line
+ * follow in brackets: `[question-answering.draft1.answer>=0.8: frame-extraction]`; a deferred step
+ * that takes the draft's hint where to look says so: `speech-to-text<focus`. Its *path* is the same line
  * without executors and knobs. How many items an attempt takes changes no result and is left out.
  *
  * Steps are called by their capability, so that a named workflow and a derived one that do the same
@@ -21,6 +22,7 @@ export interface ConfiguredStep {
   readonly capability: string;
   readonly executor: string;
   readonly knobs: KnobValues;
+  readonly inputs?: Readonly<Record<string, Source>>;
 }
 
 /** What of a plan decides how good its results are. `JobPlan` is one. */
@@ -104,11 +106,20 @@ export function capabilityOfLabel(label: string): string {
 }
 
 function stagesText(
-  { stages = [] }: ConfiguredPlan,
+  { stages = [], steps }: ConfiguredPlan,
   labels: ReadonlyMap<string, string>,
 ): readonly string[] {
   return stages.map((stage) => {
-    const deferred = stage.deferred.map((step) => labels.get(step) ?? step).sort();
+    const deferred = stage.deferred
+      .map((id) => {
+        const step = steps.find((it) => it.step === id);
+        const hint = Object.values(step?.inputs ?? {}).find(
+          (it) => it.kind === "step" && it.step === stage.draft && it.output !== stage.output,
+        );
+        const mark = hint?.kind === "step" ? `<${hint.output}` : "";
+        return `${labels.get(id) ?? id}${mark}`;
+      })
+      .sort();
     const draft = `${labels.get(stage.draft) ?? stage.draft}.${stage.output}`;
     return `[${draft}>=${stage.atLeast}: ${deferred.join("+")}]`;
   });
@@ -129,6 +140,34 @@ export function parseConfiguration(text: string): ParsedConfiguration | null {
     options.set(label, { executor, knobs });
   }
   return { path: `${[...options.keys()].sort().join("+")}${stages}`, options };
+}
+
+/** Path, and option keys by step label; null when the text is no configuration. */
+export function configurationParts(
+  text: string,
+): { readonly path: string; readonly options: ReadonlyMap<string, string> } | null {
+  const parsed = parseConfiguration(text);
+  if (parsed === null) return null;
+  const options = [...parsed.options].map(([label, it]) => [label, optionKey(it)] as const);
+  return { path: parsed.path, options: new Map(options) };
+}
+
+/**
+ * The configuration with other options, whatever its path. Errors: none; a text that is no
+ * configuration comes back as it is.
+ */
+export function changeOptions(
+  text: string,
+  change: (capability: string, option: ParsedOption) => ParsedOption,
+): string {
+  const parsed = parseConfiguration(text);
+  if (parsed === null) return text;
+  const bracket = text.indexOf(" [");
+  const stages = bracket === -1 ? "" : text.slice(bracket);
+  const options = [...parsed.options].map(
+    ([label, option]) => `${label}=${optionKey(change(capabilityOfLabel(label), option))}`,
+  );
+  return `${options.sort().join(" ")}${stages}`;
 }
 
 /** `executor{knob=value}` as text gives the option; null when it is none. */

@@ -41,7 +41,7 @@ export const QUALITY_POLICY: QualityPolicy = {
   level: 0.9,
   promise: "low",
   prior: { alpha: 4, beta: 1.5 },
-  classPseudoCount: 4,
+  classPseudoCount: 2,
   feedbackWeight: 0.5,
   demoteAfterCount: 5,
   explorationRatio: 0,

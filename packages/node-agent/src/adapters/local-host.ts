@@ -25,6 +25,7 @@ export class LocalHost implements HostPort {
       hostname: hostname(),
       cores: cpus().length,
       memoryBytes: totalmem(),
+      ...hostKind(cpus()[0]?.model),
     };
   }
 
@@ -41,6 +42,12 @@ export class LocalHost implements HostPort {
   async hasProgram(name: string): Promise<boolean> {
     return (await findProgram(name, this.#options.path)) !== null;
   }
+}
+
+/** The processor's name, where the system tells one: Arm kernels often do not. */
+export function hostKind(model: string | undefined): { readonly kind?: string } {
+  const kind = (model ?? "").replaceAll(/\s+/g, " ").trim();
+  return kind === "" || kind.toLowerCase() === "unknown" ? {} : { kind };
 }
 
 /** Hashed: the machine id itself is meant to stay on its machine (machine-id(5)). */

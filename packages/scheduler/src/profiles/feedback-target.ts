@@ -34,7 +34,7 @@ export function feedbackTarget(status: JobStatus): FeedbackTarget {
   return {
     workflow: signatureOfPlan(plan),
     configuration: configurationOf(plan, receipt),
-    questionClass: plan.explanation?.questionClass ?? NO_CLASS,
+    questionClass: plan.questionClass ?? plan.explanation?.questionClass ?? NO_CLASS,
   };
 }
 

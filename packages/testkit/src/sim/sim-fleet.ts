@@ -7,7 +7,7 @@ import { type Bus, MemoryBroker } from "@murakkab/bus";
 import { type Logger, SILENT_LOGGER, seededRandom, sha256Hex } from "@murakkab/kit";
 import { artifactUri, type ExecutorEntry, type Workflow } from "@murakkab/model";
 import { JOB_RETENTION_MS, PARTITION_COUNT } from "@murakkab/protocol";
-import { Scheduler } from "@murakkab/scheduler";
+import { Scheduler, type SchedulerComponents } from "@murakkab/scheduler";
 import { VirtualClock } from "../virtual-clock.ts";
 import { MemoryDisk } from "./memory-blobs.ts";
 import { type SimEngine, SimHost, type SimHostOptions, type SimWorld } from "./sim-host.ts";
@@ -28,6 +28,8 @@ export interface SimFleetOptions {
   /** Longest time of a message on the bus, ms. Default 2. */
   readonly latencyMsMax?: number;
   readonly log?: Logger;
+  readonly observe?: SchedulerComponents["observe"];
+  readonly rechooser?: SchedulerComponents["rechooser"];
 }
 
 const RATES = {
@@ -92,6 +94,8 @@ export class SimFleet {
         random: own,
         clock,
         log,
+        ...(options.observe === undefined ? {} : { observe: options.observe }),
+        ...(options.rechooser === undefined ? {} : { rechooser: options.rechooser }),
         addressProbe: { check: async () => undefined },
         tickets: { ticket: () => "ticket" },
         uplink: {
