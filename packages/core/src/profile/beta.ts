@@ -20,6 +20,8 @@ const LANCZOS = [
 ] as const;
 const TINY = 1e-300;
 const PRECISION = 1e-15;
+/** A step of Newton's below this part of x, or of 1 - x, is followed by one of about its square. */
+const INVERSE_PRECISION = 1e-9;
 const FRACTION_STEPS_MAX = 1_000;
 const INVERSE_STEPS_MAX = 200;
 
@@ -28,43 +30,47 @@ export function betaMean({ alpha, beta }: Beta): number {
 }
 
 /** P(X <= x). Range: [0, 1]; x outside is taken to the nearer end. */
-export function betaCdf(x: number, { alpha, beta }: Beta): number {
-  if (!(x > 0)) return 0;
-  if (x >= 1) return 1;
-  const front = Math.exp(
-    lnGamma(alpha + beta) -
-      lnGamma(alpha) -
-      lnGamma(beta) +
-      alpha * Math.log(x) +
-      beta * Math.log1p(-x),
-  );
-  // The fraction converges fast on one side of the mean; the other is its mirror image.
-  if (x < (alpha + 1) / (alpha + beta + 2)) return (front * fraction(x, alpha, beta)) / alpha;
-  return 1 - (front * fraction(1 - x, beta, alpha)) / beta;
+export function betaCdf(x: number, distribution: Beta): number {
+  return cdf(x, distribution, lnScaleOf(distribution));
 }
 
-/** The x with P(X <= x) = p. */
+/** The x with P(X <= x) = p, to about twelve digits. */
 export function betaQuantile(p: number, distribution: Beta): number {
   if (p <= 0) return 0;
   if (p >= 1) return 1;
   const { alpha, beta } = distribution;
-  const lnScale = lnGamma(alpha + beta) - lnGamma(alpha) - lnGamma(beta);
+  const lnScale = lnScaleOf(distribution);
   let low = 0;
   let high = 1;
   let x = betaMean(distribution);
   for (let step = 0; step < INVERSE_STEPS_MAX && high - low > PRECISION; step += 1) {
-    const error = betaCdf(x, distribution) - p;
+    const error = cdf(x, distribution, lnScale) - p;
     if (error === 0) return x;
     if (error > 0) high = x;
     else low = x;
     const density = Math.exp(lnScale + (alpha - 1) * Math.log(x) + (beta - 1) * Math.log1p(-x));
     const next = x - error / density;
     const isInside = next > low && next < high;
+    const scale = INVERSE_PRECISION * Math.min(next, 1 - next);
+    if (isInside && Math.abs(next - x) < scale) return next;
     // At the ends the density is 0 or endless; halving always gets there.
     x = isInside ? next : (low + high) / 2;
-    if (isInside && Math.abs(error / density) < PRECISION) return x;
   }
   return x;
+}
+
+function cdf(x: number, { alpha, beta }: Beta, lnScale: number): number {
+  if (!(x > 0)) return 0;
+  if (x >= 1) return 1;
+  const front = Math.exp(lnScale + alpha * Math.log(x) + beta * Math.log1p(-x));
+  // The fraction converges fast on one side of the mean; the other is its mirror image.
+  if (x < (alpha + 1) / (alpha + beta + 2)) return (front * fraction(x, alpha, beta)) / alpha;
+  return 1 - (front * fraction(1 - x, beta, alpha)) / beta;
+}
+
+/** -ln of the beta function. */
+function lnScaleOf({ alpha, beta }: Beta): number {
+  return lnGamma(alpha + beta) - lnGamma(alpha) - lnGamma(beta);
 }
 
 function fraction(x: number, a: number, b: number): number {

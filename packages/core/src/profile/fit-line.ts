@@ -46,8 +46,9 @@ const TINY_RATIO = 0.001;
 const AMOUNT_MAX = 1e15;
 /** Less than this is nothing: its reciprocal must be finite, too. */
 const AMOUNT_MIN = 1e-12;
-const SHARE_STEPS = 20;
-const REFINEMENTS = 12;
+/** The share is looked for in tenths, then in ever smaller steps, down to about a thousandth. */
+const SHARE_STEPS = 10;
+const REFINEMENTS = 7;
 
 export function predictLine(line: LinearModel, size: number): number {
   return line.fixed + line.perUnit * size;

@@ -13,6 +13,7 @@ export {
 export { fitLine, type LinePrior, predictLine, type SizedValue } from "./fit-line.ts";
 export * from "./learner.ts";
 export {
+  checkQualityPolicy,
   QUALITY_POLICY,
   type QualityEvidence,
   type QualityPolicy,

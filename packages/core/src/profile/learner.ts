@@ -29,7 +29,7 @@ import { predictLine } from "./fit-line.ts";
 import { fitProfile, fitUsual, type LearnedSamples } from "./fit-profile.ts";
 import { NodeSpeed } from "./node-speed.ts";
 import { predictSetting } from "./predict-setting.ts";
-import { boundSamples, mergeSamples, type ProfileSample, SAMPLES_MAX } from "./sample-set.ts";
+import { boundSamples, mergeSamples, type ProfileSample } from "./sample-set.ts";
 
 export interface ProfileKey {
   readonly executor: string;
@@ -75,8 +75,12 @@ export type LearnerEvent =
 export const PROFILES_MAX = 2_000;
 /** Nodes whose speed is kept, as many as a scheduler keeps. */
 const NODES_MAX = 4_096;
+/** Predicted settings that are kept per executor, until one of its attempts changes them. */
+const PREDICTIONS_MAX = 1_000;
 /** Start-up times that are kept per executor and kind of node. */
 const STARTS_MAX = 16;
+/** Executors and kinds of nodes whose start-up times are kept. */
+const START_KEYS_MAX = 1_000;
 /** Attempts shorter than this are mostly the clock's and the event loop's doing, ms. */
 const RESIDUAL_MIN_MS = 5;
 /** Samples before a profile is taken for a measure of its node. */
@@ -92,8 +96,9 @@ interface Learned extends LearnedSamples {
   fitted: ExecutorProfile | null;
   /** The time line of own samples alone: what is usual here, whatever a prior says. */
   usual: LinearModel | null;
-  /** Samples that came since the fit. */
+  /** Samples that came since the fit, and since that of `usual`. */
   unfitted: number;
+  usualUnfitted: number;
 }
 
 export class ProfileLearner {
@@ -101,8 +106,9 @@ export class ProfileLearner {
   private readonly profilesByKey = new Map<string, Learned>();
   private readonly keysByExecutor = new Map<string, Set<string>>();
   private readonly nodes = new Map<string, NodeSpeed>();
-  private readonly starts = new Map<string, number[]>();
-  private readonly predictions = new Map<string, ExecutorProfile | null>();
+  private readonly startsByKey = new Map<string, readonly number[]>();
+  /** By executor, so that an attempt of one does not void what is known of the others. */
+  private readonly predictions = new Map<string, Map<string, ExecutorProfile | null>>();
   private changed = new Set<string>();
 
   /** What one attempt showed. Nonsense (not finite, negative) is passed over. */
@@ -136,10 +142,9 @@ export class ProfileLearner {
   observeStart({ executor, version, nodeKind, startMs }: StartObservation): void {
     if (!(startMs >= 0) || !Number.isFinite(startMs)) return;
     const key = `${executor}@${version} ${nodeKind}`;
-    const starts = this.starts.get(key) ?? [];
-    this.starts.set(key, [...starts, startMs].slice(-STARTS_MAX));
-    for (const [, learned] of this.ofExecutor(executor)) learned.fitted = null;
-    this.predictions.clear();
+    this.keepStarts(key, [...(this.startsByKey.get(key) ?? []), startMs]);
+    for (const [, learned] of this.ofExecutor(executor)) forgetFit(learned);
+    this.predictions.delete(executor);
   }
 
   /** Profiles that came with the product or were imported; replaces those of the same key. */
@@ -147,9 +152,9 @@ export class ProfileLearner {
     for (const profile of profiles) {
       const learned = this.touch(profileKeyText(profile), profile);
       learned.prior = profile;
-      learned.fitted = null;
+      forgetFit(learned);
+      this.predictions.delete(profile.executor);
     }
-    this.predictions.clear();
   }
 
   /** Everything known, own and prior, in a stable order. */
@@ -176,15 +181,16 @@ export class ProfileLearner {
   ): ExecutorProfile | null {
     const wanted = { executor: entry.id, version: entry.version, knobs, nodeKind };
     const text = profileKeyText(wanted);
-    const known = this.predictions.get(text);
+    const cached = this.predictions.get(entry.id) ?? new Map<string, ExecutorProfile | null>();
+    const known = cached.get(text);
     if (known !== undefined) return known;
     const profiles = this.ofExecutor(entry.id).flatMap(([, learned]) => {
       const profile = this.fit(learned, learned.samples.length >> 3);
       return profile ?? [];
     });
     const predicted = predictSetting(wanted, profiles);
-    if (this.predictions.size >= 4 * PROFILES_MAX) this.predictions.clear();
-    this.predictions.set(text, predicted);
+    if (cached.size >= PREDICTIONS_MAX) cached.clear();
+    this.predictions.set(entry.id, cached.set(text, predicted));
     return predicted;
   }
 
@@ -201,9 +207,16 @@ export class ProfileLearner {
     );
   }
 
-  /** What an earlier process believed of a node; own attempts stand above it. */
-  setNodeSpeed(node: string, lnSpeed: number): void {
-    if (!this.nodes.has(node) && Number.isFinite(lnSpeed)) {
+  /**
+   * What others, or an earlier process, believe of nodes: all of it. Own attempts stand above it;
+   * nodes that are not in it run as profiled.
+   */
+  setNodeSpeeds(speeds: ReadonlyMap<string, number>): void {
+    for (const [node, speed] of this.nodes) {
+      if (!speed.hasAttempts && !speeds.has(node)) this.nodes.delete(node);
+    }
+    for (const [node, lnSpeed] of speeds) {
+      if (this.nodes.get(node)?.hasAttempts === true || !Number.isFinite(lnSpeed)) continue;
       this.boundNodes();
       this.nodes.set(node, new NodeSpeed(lnSpeed));
     }
@@ -236,12 +249,29 @@ export class ProfileLearner {
     const known = new Set(before.map((it) => it.id));
     const isNew =
       resetAtMs !== learned.resetAtMs || learned.samples.some((it) => !known.has(it.id));
+    if (resetAtMs !== learned.resetAtMs) learned.drift.clear(); // told by whoever saw it first
     learned.resetAtMs = resetAtMs;
     if (isNew) {
-      learned.fitted = null;
-      this.predictions.clear();
+      forgetFit(learned);
+      this.predictions.delete(record.executor);
     }
     return isNew;
+  }
+
+  /** Cold starts, ms, by executor, version and kind of node. */
+  starts(): ReadonlyMap<string, readonly number[]> {
+    return this.startsByKey;
+  }
+
+  /** What others saw, before what was seen here. Idempotent: equal times are one start. */
+  mergeStarts(starts: Readonly<Record<string, readonly number[]>>): void {
+    for (const [key, theirs] of Object.entries(starts)) {
+      const mine = this.startsByKey.get(key) ?? [];
+      const others = theirs.filter((it) => !mine.includes(it));
+      if (others.length > 0) this.keepStarts(key, [...others, ...mine]);
+    }
+    for (const learned of this.profilesByKey.values()) learned.fitted = null;
+    this.predictions.clear();
   }
 
   // ---- learning ------------------------------------------------------------------------------
@@ -249,9 +279,9 @@ export class ProfileLearner {
   /** ln(observed / profiled); null where that says nothing. */
   private residualOf(learned: Learned, observation: AttemptObservation): number | null {
     if (learned.samples.length < RESIDUAL_SAMPLES_MIN) return null;
-    this.fit(learned, learned.samples.length >> 3);
-    if (learned.usual === null) return null;
-    const expected = predictLine(learned.usual, observation.size);
+    const usual = this.usualOf(learned);
+    if (usual === null) return null;
+    const expected = predictLine(usual, observation.size);
     if (Math.max(expected, observation.runMs) < RESIDUAL_MIN_MS) return null;
     return Math.log(
       Math.max(observation.runMs, RESIDUAL_MIN_MS) / Math.max(expected, RESIDUAL_MIN_MS),
@@ -261,8 +291,10 @@ export class ProfileLearner {
   private keep(key: string, learned: Learned, sample: ProfileSample): void {
     learned.samples = boundSamples([...learned.samples, sample]);
     learned.unfitted += 1;
+    learned.usualUnfitted += 1;
     this.changed.add(key);
-    this.predictions.clear();
+    // Predictions follow the fits, which lag by an eighth of the samples.
+    if (learned.unfitted > learned.samples.length >> 3) this.predictions.delete(learned.executor);
   }
 
   /** Samples taken while the node had become slower, before that was known, say so now (L4). */
@@ -273,7 +305,7 @@ export class ProfileLearner {
       if (learned === undefined) continue;
       learned.drift.clear();
       learned.samples = learned.samples.map((it) => (ids.has(it.id) ? { ...it, speed } : it));
-      learned.fitted = null;
+      forgetFit(learned);
       this.changed.add(key);
     }
   }
@@ -284,8 +316,7 @@ export class ProfileLearner {
     { sample, lnRatio }: { readonly sample: ProfileSample; readonly lnRatio: number },
   ): readonly LearnerEvent[] {
     if (learned.samples.length < DRIFT_SAMPLES_MIN) return [];
-    this.fit(learned, SAMPLES_MAX);
-    const spread = learned.usual?.spread ?? 0;
+    const spread = this.usualOf(learned)?.spread ?? 0;
     const drift = learned.drift.add(
       { node: sample.node, lnRatio: lnRatio - Math.log(sample.speed), atMs: sample.atMs },
       spread,
@@ -299,7 +330,7 @@ export class ProfileLearner {
     }
     learned.resetAtMs = drift.sinceMs;
     learned.samples = learned.samples.filter((it) => it.atMs >= drift.sinceMs);
-    learned.fitted = null;
+    forgetFit(learned);
     for (const node of this.nodes.values()) node.forget(key);
     const { executor, version, knobs, nodeKind } = learned;
     const profile = { executor, version, knobs, nodeKind };
@@ -309,12 +340,20 @@ export class ProfileLearner {
   private fit(learned: Learned, unfittedMax: number): ExecutorProfile | null {
     if (learned.fitted !== null && learned.unfitted <= unfittedMax) return learned.fitted;
     const { executor, version, nodeKind } = learned;
-    const starts = this.starts.get(`${executor}@${version} ${nodeKind}`) ?? [];
+    const starts = this.startsByKey.get(`${executor}@${version} ${nodeKind}`) ?? [];
     const prior = learned.prior ?? this.priorOfOtherKind(learned);
     learned.fitted = fitProfile(learned, prior, starts);
-    learned.usual = fitUsual(learned, prior);
     learned.unfitted = 0;
     return learned.fitted;
+  }
+
+  /** Fitted again after every eighth of its samples; nothing that is told depends on it. */
+  private usualOf(learned: Learned): LinearModel | null {
+    if (learned.usual === null || learned.usualUnfitted > learned.samples.length >> 3) {
+      learned.usual = fitUsual(learned, learned.prior ?? this.priorOfOtherKind(learned));
+      learned.usualUnfitted = 0;
+    }
+    return learned.usual;
   }
 
   /** Of the same setting elsewhere: it says the shape. */
@@ -340,7 +379,7 @@ export class ProfileLearner {
     const learned: Learned = {
       ...{ executor, version, knobs, nodeKind },
       ...{ samples: [], resetAtMs: 0, prior: null, drift: new DriftSum() },
-      ...{ fitted: null, usual: null, unfitted: 0 },
+      ...{ fitted: null, usual: null, unfitted: 0, usualUnfitted: 0 },
     };
     this.profilesByKey.set(key, learned);
     const keys = this.keysByExecutor.get(executor) ?? new Set();
@@ -358,7 +397,16 @@ export class ProfileLearner {
     const keys = this.keysByExecutor.get(executor);
     keys?.delete(key);
     if (keys?.size === 0) this.keysByExecutor.delete(executor);
-    this.predictions.clear();
+    this.predictions.delete(executor);
+  }
+
+  private keepStarts(key: string, starts: readonly number[]): void {
+    this.startsByKey.delete(key);
+    this.startsByKey.set(key, starts.slice(-STARTS_MAX));
+    const [oldest] = this.startsByKey.keys();
+    if (this.startsByKey.size > START_KEYS_MAX && oldest !== undefined) {
+      this.startsByKey.delete(oldest);
+    }
   }
 
   private nodeOf(node: string): NodeSpeed {
@@ -381,6 +429,11 @@ export class ProfileLearner {
       return learned === undefined ? [] : [[key, learned] as const];
     });
   }
+}
+
+function forgetFit(learned: Learned): void {
+  learned.fitted = null;
+  learned.usual = null;
 }
 
 /** One line: executor, version, knobs, kind of node. */

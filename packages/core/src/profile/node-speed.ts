@@ -56,6 +56,11 @@ export class NodeSpeed {
     return this.believed;
   }
 
+  /** Something ran there that this process saw. */
+  get hasAttempts(): boolean {
+    return this.window.length > 0;
+  }
+
   /**
    * The part of it that was told as a drift. Samples are kept with this and not with the whole: the
    * profile and the node's speed would push one another away from where they belong.

@@ -7,6 +7,7 @@
  * Scores are Bernoulli trials (partial scores count in part), the belief is a Beta distribution, the
  * interval its middle `level` by quantiles. Users' feedback counts `feedbackWeight` of a label.
  */
+import { InvalidArgumentError } from "@murakkab/kit";
 import type { Provenance, QualityCount, QualityEstimate } from "@murakkab/model";
 import { type Beta, betaMean, betaQuantile } from "./beta.ts";
 import { clamp } from "./statistics.ts";
@@ -47,6 +48,37 @@ export const QUALITY_POLICY: QualityPolicy = {
   unknownRetention: 0.85,
   unknownRetentionSpread: 0.3,
 };
+
+const RANGES: readonly (readonly [
+  Exclude<keyof QualityPolicy, "promise" | "prior">,
+  number,
+  number,
+])[] = [
+  ["level", 0.5, 0.99],
+  ["classPseudoCount", 0, 100],
+  ["feedbackWeight", 0, 1],
+  ["demoteAfterCount", 1, 1_000],
+  ["explorationRatio", 0, 0.1],
+  ["unknownRetention", 0.01, 1],
+  ["unknownRetentionSpread", 0.01, 2],
+];
+
+/** Errors: `INVALID_ARGUMENT` naming the field and its range. */
+export function checkQualityPolicy(policy: QualityPolicy): void {
+  for (const [field, min, max] of RANGES) {
+    if (policy[field] >= min && policy[field] <= max) continue;
+    throw new InvalidArgumentError(
+      `quality policy field "${field}" is ${policy[field]}, expected ${min} to ${max}`,
+      { field },
+    );
+  }
+  const { alpha, beta } = policy.prior;
+  if (alpha > 0 && beta > 0 && alpha + beta <= 1e6) return;
+  throw new InvalidArgumentError(
+    `quality policy field "prior" is ${alpha} : ${beta}, expected two numbers above 0`,
+    { field: "prior" },
+  );
+}
 
 const JEFFREYS: Beta = { alpha: 0.5, beta: 0.5 };
 export const NO_COUNT: QualityCount = { scoreSum: 0, count: 0 };

@@ -73,12 +73,14 @@ const ALL_CLASSES = "";
 
 export class QualityModel {
   readonly policy: QualityPolicy;
+  private readonly zScore: number;
   private readonly visited = new Map<string, Visited>();
   private readonly retentions = new Map<string, Retentions>();
   private readonly beliefs = new Map<string, Beta>();
 
   constructor(profile: WorkflowProfile | null, policy: QualityPolicy = QUALITY_POLICY) {
     this.policy = policy;
+    this.zScore = zScoreOf(policy.level);
     for (const quality of profile?.configurations ?? []) {
       const parsed = parseConfiguration(quality.configuration);
       if (parsed === null) continue;
@@ -137,7 +139,7 @@ export class QualityModel {
     const factor = this.factor(label, option, questionClass);
     const mean = Math.exp(factor.ln);
     // Normal in the logarithm; Beta quantiles would not reach above 1.
-    const width = Math.exp(this.zScore() * Math.sqrt(factor.variance));
+    const width = Math.exp(this.zScore * Math.sqrt(factor.variance));
     return {
       ...{ mean, low: mean / width, high: mean * width, lnVariance: factor.variance },
       provenance: {
@@ -335,15 +337,15 @@ export class QualityModel {
       beta: prior.beta + Math.max(0, count - right) * share,
     };
   }
+}
 
-  /** Half-width of the normal distribution's middle `level`, in standard deviations. */
-  private zScore(): number {
-    // A Beta with equal, large parameters is normal: its quantile gives the normal's.
-    const wide = { alpha: 5e4, beta: 5e4 };
-    const sd = Math.sqrt(1 / (4 * (wide.alpha + wide.beta + 1)));
-    const { high, mean } = estimateOf(wide, this.policy.level, { kind: "prior", note: "" });
-    return (high - mean) / sd;
-  }
+/** Half-width of the normal distribution's middle `level`, in standard deviations. */
+function zScoreOf(level: number): number {
+  // A Beta with equal, large parameters is normal: its quantile gives the normal's.
+  const wide = { alpha: 5e4, beta: 5e4 };
+  const sd = Math.sqrt(1 / (4 * (wide.alpha + wide.beta + 1)));
+  const { high, mean } = estimateOf(wide, level, { kind: "prior", note: "" });
+  return (high - mean) / sd;
 }
 
 const NOTES: Readonly<Record<LnFactor["kind"], string>> = {

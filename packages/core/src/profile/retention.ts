@@ -43,11 +43,15 @@ interface Edge {
 }
 
 const PRIOR_SPREAD = 0.3;
+/** More options than a workflow's steps have together. */
+const COMPOSED_MAX = 4_096;
 const ANCHOR: LnFactor = { ln: 0, variance: 0, kind: "measured" };
 
 export class Retentions {
   private readonly byLabel = new Map<string, ReadonlyMap<string, LnFactor>>();
   private readonly policy: QualityPolicy;
+  /** Options that were never run, as they are asked for. */
+  private readonly composed = new Map<string, LnFactor>();
 
   constructor(visited: readonly VisitedConfiguration[], policy: QualityPolicy) {
     this.policy = policy;
@@ -59,9 +63,15 @@ export class Retentions {
     const known = this.byLabel.get(label);
     const found = known?.get(option);
     if (found !== undefined) return found;
+    const key = `${label} ${option}`;
+    const before = this.composed.get(key);
+    if (before !== undefined) return before;
     const wanted = parseOption(option);
-    if (known === undefined || wanted === null) return this.unknown();
-    return this.fromKnobs(known, wanted);
+    const factor =
+      known === undefined || wanted === null ? this.unknown() : this.fromKnobs(known, wanted);
+    if (this.composed.size >= COMPOSED_MAX) this.composed.clear();
+    this.composed.set(key, factor);
+    return factor;
   }
 
   private fromKnobs(known: ReadonlyMap<string, LnFactor>, wanted: ParsedOption): LnFactor {

@@ -280,6 +280,21 @@ describe("sharing", () => {
     expect(a.profiles()[0]?.provenance.count).toBe(2);
   });
 
+  test("another's belief of a node holds until own attempts, and ends when it is taken back", () => {
+    const fleet = new Fleet();
+    fleet.many(10, () => ({ node: "n2" }));
+    fleet.learner.setNodeSpeeds(
+      new Map([
+        ["n1", Math.log(3)],
+        ["n2", Math.log(3)],
+      ]),
+    );
+    expect(fleet.learner.speedOf("n1")).toBeCloseTo(3, 9);
+    expect(fleet.learner.speedOf("n2")).toBe(1);
+    fleet.learner.setNodeSpeeds(new Map());
+    expect(fleet.learner.speedOf("n1")).toBe(1);
+  });
+
   test("what changed is told once", () => {
     const fleet = new Fleet();
     fleet.many(3);

@@ -123,14 +123,16 @@ function lintAgainstLibrary(source: YamlSource, executors: readonly ExecutorEntr
       );
       continue;
     }
-    lintKnobs(source, path, { profile, entry });
-    lintOutputs(source, path, { profile, entry });
     if (profile.version !== entry.version) {
+      // Another version may have had other knobs: what is said of it can't be checked here.
       source.warn(
         [...path, "version"],
         `"${profile.version}" is not the library's version ${entry.version}: it counts as that of another version`,
       );
+      continue;
     }
+    lintKnobs(source, path, { profile, entry });
+    lintOutputs(source, path, { profile, entry });
   }
 }
 

@@ -5,7 +5,8 @@
  * Does not:  learn or judge (core does), or decide what is observed (job runs do).
  *
  * Keys: `profile.<hash>` samples of one setting on one kind of node · `prior.<hash>` imported
- * profiles of one executor · `workflow.<signature>` counts of quality · `nodes` their speeds.
+ * profiles of one executor · `workflow.<signature>` counts of quality · `nodes` their speeds ·
+ * `starts` times of cold starts.
  *
  * Invariants:
  *   P1. Every write is a compare-and-set of this process's view merged with what is stored. Merging
@@ -18,7 +19,7 @@
 import type { KeyValue, KeyValueEntry, State } from "@murakkab/bus";
 import {
   addScore,
-  DemotionWatch,
+  checkQualityPolicy,
   EMPTY_QUALITY_RECORD,
   hasScore,
   importQuality,
@@ -29,11 +30,10 @@ import {
   profileKeyText,
   QUALITY_POLICY,
   type QualityEvent,
-  QualityModel,
+  type QualityModel,
   type QualityPolicy,
   type QualityRecord,
   type StartObservation,
-  toWorkflowProfile,
 } from "@murakkab/core";
 import {
   type Cancel,
@@ -44,12 +44,7 @@ import {
   type Logger,
   UnavailableError,
 } from "@murakkab/kit";
-import type {
-  AttemptObservation,
-  ExecutorProfile,
-  ProfileSet,
-  WorkflowProfile,
-} from "@murakkab/model";
+import type { AttemptObservation, ExecutorProfile, ProfileSet } from "@murakkab/model";
 import { encode } from "@murakkab/protocol";
 import {
   mergePriors,
@@ -59,7 +54,9 @@ import {
   readPriors,
   readProfileRecord,
   readQualityRecord,
+  readStarts,
 } from "./stored-profiles.ts";
+import { WorkflowBeliefs } from "./workflow-beliefs.ts";
 
 export interface ProfileStoreComponents {
   readonly state: State;
@@ -100,27 +97,20 @@ const FLUSH_KEYS_MAX = 64;
 const WRITE_TRIES = 8;
 /** Scores that wait for the store; beyond that the oldest are dropped. */
 const WAITING_SCORES_MAX = 10_000;
-/** Workflows in one process; the signatures of a cluster's few hundred workflows fit. */
-const WORKFLOWS_MAX = 1_000;
 const NODES_KEY = "nodes";
-
-interface KnownWorkflow {
-  record: QualityRecord;
-  model: QualityModel | null;
-}
+const STARTS_KEY = "starts";
 
 export class ProfileStore {
   readonly learner = new ProfileLearner();
   readonly policy: QualityPolicy;
   private readonly parts: ProfileStoreComponents;
-  private readonly shipped: ReadonlyMap<string, WorkflowProfile>;
-  private readonly workflows = new Map<string, KnownWorkflow>();
-  private readonly watch = new DemotionWatch();
+  private readonly beliefs: WorkflowBeliefs;
   private readonly priors = new Map<string, readonly ExecutorProfile[]>();
   private readonly revisions = new Map<string, number>();
   private readonly dirtyProfiles = new Set<string>();
   private waitingScores: { readonly workflow: string; readonly score: JobScore }[] = [];
   private areNodesDirty = false;
+  private areStartsDirty = false;
   private store: KeyValue | null = null;
   private isLoaded = false;
   private isFlushing = false;
@@ -130,9 +120,12 @@ export class ProfileStore {
   constructor(components: ProfileStoreComponents, settings: ProfileStoreSettings = {}) {
     this.parts = components;
     this.policy = settings.policy ?? QUALITY_POLICY;
+    checkQualityPolicy(this.policy);
     const { executors = [], workflows = [] } = settings.shipped ?? {};
     this.learner.setPriors(executors);
-    this.shipped = new Map(workflows.map((it) => [it.workflow, it]));
+    this.beliefs = new WorkflowBeliefs(workflows, this.policy, (workflow) => {
+      this.revisions.delete(workflowKey(workflow)); // read again when it is written again
+    });
   }
 
   /** Reads what is stored. A store that is away is read when it is back (P2). */
@@ -164,20 +157,12 @@ export class ProfileStore {
 
   /** Beliefs about one workflow, by its signature. Kept until a score changes them. */
   model(workflow: string): QualityModel {
-    const known = this.workflows.get(workflow);
-    if (known === undefined) return this.keep(workflow, EMPTY_QUALITY_RECORD);
-    known.model ??= this.makeModel(workflow, known.record);
-    return known.model;
+    return this.beliefs.model(workflow);
   }
 
   /** Everything, for export. */
   profiles(): ProfileSet {
-    const signatures = [...new Set([...this.shipped.keys(), ...this.workflows.keys()])].sort();
-    const workflows = signatures.map((it) => this.workflowProfile(it));
-    return {
-      executors: this.learner.profiles(),
-      workflows: workflows.filter((it) => it.configurations.length > 0),
-    };
+    return { executors: this.learner.profiles(), workflows: this.beliefs.profiles() };
   }
 
   // ---- what is learnt ------------------------------------------------------------------------
@@ -190,11 +175,15 @@ export class ProfileStore {
 
   observeStart(observation: StartObservation): void {
     this.learner.observeStart(observation);
+    this.areStartsDirty = true;
   }
 
-  /** Whether a job's draft was sure, and the like: counted at once, stored with the next flush. */
+  /**
+   * Whether a job's draft was sure, and the like: stored with the next flush. Beliefs follow then,
+   * because there may be one per job and making them anew takes some milliseconds.
+   */
   addScore(workflow: string, score: JobScore): void {
-    this.setRecord(workflow, addScore(this.recordOf(workflow), score));
+    this.beliefs.count(workflow, score);
     this.waitingScores.push({ workflow, score });
     if (this.waitingScores.length > WAITING_SCORES_MAX) this.waitingScores.shift();
   }
@@ -252,6 +241,7 @@ export class ProfileStore {
         await this.flushProfile(key);
       }
       if (this.areNodesDirty) await this.flushNodes();
+      if (this.areStartsDirty) await this.flushStarts();
       this.isFailing = false;
     } catch (error) {
       this.failed(error);
@@ -291,6 +281,19 @@ export class ProfileStore {
       });
     } catch (error) {
       this.areNodesDirty = true;
+      throw error;
+    }
+  }
+
+  private async flushStarts(): Promise<void> {
+    this.areStartsDirty = false;
+    try {
+      await this.change(STARTS_KEY, (stored) => {
+        if (stored !== null) this.learner.mergeStarts(readStarts(stored));
+        return { value: Object.fromEntries(this.learner.starts()) };
+      });
+    } catch (error) {
+      this.areStartsDirty = true;
       throw error;
     }
   }
@@ -346,12 +349,12 @@ export class ProfileStore {
     this.revisions.clear();
     for (const profile of this.learner.profiles()) this.dirtyProfiles.add(profileKeyText(profile));
     this.areNodesDirty = true;
-    const { priors, workflows } = this;
-    const executors = [...priors.values()].flat();
-    const records = [...workflows].filter(([, { record }]) => record !== EMPTY_QUALITY_RECORD);
+    this.areStartsDirty = true;
+    const executors = [...this.priors.values()].flat();
+    const records = this.beliefs.records();
     const put = async (): Promise<void> => {
       await this.import({ executors, workflows: [] });
-      for (const [workflow, { record }] of records) {
+      for (const [workflow, record] of records) {
         await this.change(workflowKey(workflow), (stored) =>
           stored === null ? { value: record } : null,
         );
@@ -385,11 +388,12 @@ export class ProfileStore {
       if (family === "profile") this.learner.mergeRecord(readProfileRecord(value));
       else if (family === "prior") this.takePriors(null, readPriors(value));
       else if (family === "workflow") {
-        this.updateRecord(rest, this.withWaiting(rest, readQualityRecord(value)));
-      } else if (family === NODES_KEY) {
-        for (const [node, { lnSpeed }] of Object.entries(readNodeSpeeds(value))) {
-          this.learner.setNodeSpeed(node, lnSpeed);
-        }
+        // What others wrote they told.
+        this.beliefs.put(rest, this.withWaiting(rest, readQualityRecord(value)));
+      } else if (family === STARTS_KEY) this.learner.mergeStarts(readStarts(value));
+      else if (family === NODES_KEY) {
+        const speeds = Object.entries(readNodeSpeeds(value));
+        this.learner.setNodeSpeeds(new Map(speeds.map(([node, it]) => [node, it.lnSpeed])));
       }
     } catch (error) {
       this.parts.log.error(
@@ -426,10 +430,6 @@ export class ProfileStore {
     this.learner.setPriors(profiles);
   }
 
-  private recordOf(workflow: string): QualityRecord {
-    return this.workflows.get(workflow)?.record ?? EMPTY_QUALITY_RECORD;
-  }
-
   /** Scores that are not stored yet count on top of what is. */
   private withWaiting(workflow: string, record: QualityRecord): QualityRecord {
     const waiting = this.waitingScores.filter((it) => it.workflow === workflow);
@@ -437,33 +437,7 @@ export class ProfileStore {
   }
 
   private setRecord(workflow: string, record: QualityRecord): void {
-    for (const event of this.updateRecord(workflow, record)) this.tell(event);
-  }
-
-  /** What changed is returned, not told: what others wrote they told. */
-  private updateRecord(workflow: string, record: QualityRecord): readonly QualityEvent[] {
-    return this.watch.update(workflow, this.keep(workflow, record));
-  }
-
-  private keep(workflow: string, record: QualityRecord): QualityModel {
-    const model = this.makeModel(workflow, record);
-    this.workflows.delete(workflow);
-    this.workflows.set(workflow, { record, model });
-    const [oldest] = this.workflows.keys();
-    if (this.workflows.size > WORKFLOWS_MAX && oldest !== undefined) {
-      this.workflows.delete(oldest);
-      this.revisions.delete(workflowKey(oldest)); // read again when it is written again
-    }
-    return model;
-  }
-
-  private makeModel(workflow: string, record: QualityRecord): QualityModel {
-    const shipped = this.shipped.get(workflow) ?? null;
-    return new QualityModel(toWorkflowProfile(workflow, record, shipped), this.policy);
-  }
-
-  private workflowProfile(workflow: string): WorkflowProfile {
-    return toWorkflowProfile(workflow, this.recordOf(workflow), this.shipped.get(workflow) ?? null);
+    for (const event of this.beliefs.put(workflow, record)) this.tell(event);
   }
 }
 

@@ -64,6 +64,8 @@ const qualityRecordSchema = z.object({
 
 const nodeSpeedsSchema = z.record(z.string(), z.object({ lnSpeed: z.number(), atMs: amount }));
 
+const startsSchema = z.record(z.string(), z.array(amount));
+
 export function readProfileRecord(data: Uint8Array): ProfileRecord {
   return validate(profileRecordSchema, valueOf(data), "stored profile");
 }
@@ -79,6 +81,11 @@ export function readPriors(data: Uint8Array): readonly ExecutorProfile[] {
 
 export function readNodeSpeeds(data: Uint8Array): NodeSpeeds {
   return validate(nodeSpeedsSchema, valueOf(data), "stored node speeds");
+}
+
+/** Cold starts by executor, version and kind of node, ms. */
+export function readStarts(data: Uint8Array): Readonly<Record<string, readonly number[]>> {
+  return validate(startsSchema, valueOf(data), "stored start times");
 }
 
 /** Later imports take the place of earlier ones of the same setting and kind of node. */

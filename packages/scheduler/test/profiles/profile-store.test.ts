@@ -72,8 +72,10 @@ describe("profile store", () => {
     });
     for (let i = 0; i < 5; i += 1) a.observe(attempt());
     for (let i = 0; i < 7; i += 1) b.observe(attempt({ node: "n2" }));
+    b.observeStart({ executor: "ocr", version: "1", nodeKind: "epyc", startMs: 420 });
     await world.pause(30_000);
     expect([countOf(a), countOf(b)]).toEqual([12, 12]);
+    expect(a.profiles().executors[0]?.startMs).toBe(420);
     await world.pause(60_000);
     expect([countOf(a), countOf(b)]).toEqual([12, 12]);
     const late = world.store("late");
