@@ -96,8 +96,8 @@ async function play({ budgetMs, seed = 1, abortAfter = Number.POSITIVE_INFINITY 
 describe("profiling a workflow", () => {
   test("ends in time, stops what is dominated, and tries the good changes together", async () => {
     for (const seed of [1, 2, 3, 4, 5]) {
-      const { outcome, lines, elapsedMs } = await play({ budgetMs: 120_000, seed });
-      expect(elapsedMs).toBeLessThanOrEqual(121_000);
+      const { outcome, lines, elapsedMs } = await play({ budgetMs: 300_000, seed });
+      expect(elapsedMs).toBeLessThanOrEqual(305_000);
       const by = new Map(outcome.figures.map((it) => [it.setting, it]));
       expect(by.get("e.bad=1")?.stopped).toMatch(/quality .* at .* CPU-s/);
       expect(lines.some((it) => it.startsWith("stopped e.bad=1"))).toBe(true);
