@@ -22,6 +22,8 @@ export interface BranchOptions {
   readonly upper: () => number;
   /** Takes a choice (positions in `kernel`) where it is allowed and better. */
   readonly offer: (kernel: Kernel, choice: Int32Array) => boolean;
+  /** 1 = stays; called once, on what the first bound leaves. Null: nothing is to go. */
+  readonly undominated: ((kernel: Kernel) => Uint8Array) | null;
   readonly nodesMax: number;
 }
 
@@ -52,7 +54,20 @@ export class BranchAndBound {
 
   run(kernel: Kernel): void {
     const root = this.settle(kernel, Relaxation.start(kernel), 0, null);
-    if (root !== null) this.visit(root, 0);
+    if (root === null) return;
+    const { undominated } = this.options;
+    const smaller = undominated === null ? null : this.part(root, undominated(root.kernel), 1);
+    if (undominated === null) this.visit(root, 0);
+    else if (smaller !== null) this.visit(smaller, 0);
+  }
+
+  /** The sub-problem with only the options that are kept. */
+  private part(node: SubProblem, keep: Uint8Array, depth: number): SubProblem | null {
+    const { kernel, picked } = compactKernel(node.kernel, keep);
+    return this.settle(kernel, node.relaxation.narrow(kernel, picked), depth, {
+      ...node.bound,
+      reduced: gather(node.bound.reduced, picked, 1),
+    });
   }
 
   /** Solves and leaves out options until neither helps; null where nothing of interest is left. */
@@ -135,13 +150,7 @@ export class BranchAndBound {
       return;
     }
     if (this.searchAll(node)) return;
-    const halves = this.halve(node).flatMap(({ kernel, picked }) => {
-      const child = this.settle(kernel, node.relaxation.narrow(kernel, picked), depth + 1, {
-        ...node.bound,
-        reduced: gather(node.bound.reduced, picked, 1),
-      });
-      return child === null ? [] : [child];
-    });
+    const halves = this.halve(node).flatMap((keep) => this.part(node, keep, depth + 1) ?? []);
     // The sort is stable: equal bounds stay in the order of the halves.
     halves.sort((left, right) => left.bound.value - right.bound.value);
     for (const child of halves) this.visit(child, depth + 1);
@@ -163,8 +172,8 @@ export class BranchAndBound {
     return !tree.isCut;
   }
 
-  /** Two kernels that share no choice and together have all: one step's options are split. */
-  private halve({ kernel, relaxation, bound }: SubProblem) {
+  /** What two parts keep that share no choice and together have all: one step is split. */
+  private halve({ kernel, relaxation, bound }: SubProblem): Uint8Array[] {
     const shares = relaxation.shares();
     const prices = bound.reduced.map((value, at) => value - (kernel.linear[at] as number));
     const { step, key } = mostMixed(kernel, shares, prices);
@@ -181,7 +190,7 @@ export class BranchAndBound {
     own.forEach((at, rank) => {
       (rank < cut ? upper : lower)[at] = 0;
     });
-    return [lower, upper].map((keep) => compactKernel(kernel, keep));
+    return [lower, upper];
   }
 }
 

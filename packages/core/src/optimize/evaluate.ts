@@ -208,7 +208,7 @@ export class Evaluator {
     });
   }
 
-  /** Level 0 of the goal, or the second one of `resources`; E2. */
+  /** What decides, in turn; see `ChoiceTotals.levels`. E2. */
   levels(flat: Int32Array): number[] {
     const { columns, probability } = this;
     const cost = this.sum(flat, columns.costUsd, probability);

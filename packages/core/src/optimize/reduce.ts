@@ -57,6 +57,8 @@ export function dropUnfit(kernel: Kernel): Kernel | null {
 /**
  * 1 = stays. Not options that another one of the step makes superfluous: as good in every bound that is
  * set, and clearly better in the goal's first value, or as good in it and in all tie-breaks.
+ *
+ * Cost: options of a step squared; so after what the first bound leaves out, not before.
  */
 export function undominated(kernel: Kernel, evaluator: Evaluator): Uint8Array {
   const { bounds, leading, ties } = relevantColumns(evaluator);
@@ -66,7 +68,7 @@ export function undominated(kernel: Kernel, evaluator: Evaluator): Uint8Array {
   const table = new Float64Array(count * width);
   columns.forEach((column, at) => {
     for (let option = 0; option < count; option += 1) {
-      table[option * width + at] = column[option] as number;
+      table[option * width + at] = column[kernel.flat[option] as number] as number;
     }
   });
   const sums = [0, bounds.length + leading.length].map((from, at) => {
@@ -94,8 +96,10 @@ export function undominated(kernel: Kernel, evaluator: Evaluator): Uint8Array {
   const kept = new Int32Array(count);
   for (let step = 0; step < kernel.stepCount; step += 1) {
     const start = kernel.start[step] as number;
-    const { options } = evaluator.problem.steps[step] ?? { options: [] };
-    const id = (at: number) => options[at - start]?.id ?? "";
+    const original = kernel.stepOf[step] as number;
+    const { options } = evaluator.problem.steps[original] ?? { options: [] };
+    const offset = evaluator.offset[original] as number;
+    const id = (at: number) => options[(kernel.flat[at] as number) - offset]?.id ?? "";
     const own = Int32Array.from(
       { length: (kernel.start[step + 1] as number) - start },
       (_, at) => start + at,

@@ -18,7 +18,6 @@ import { type ChoiceGoal, compareLevels, Evaluator, TIE_RATIO } from "./evaluate
 import {
   buildKernel,
   buildScale,
-  compactKernel,
   type Kernel,
   type LevelCap,
   type Scale,
@@ -168,12 +167,9 @@ class Solver {
   solve(): Outcome {
     if (!this.isBelowCutoff()) return this.finish(0);
     const caps: LevelCap[] = [];
-    let keep: Uint8Array | null = null;
     for (;;) {
-      const full = buildKernel(this.evaluator, this.scale, caps);
-      if (!this.hasBans) keep ??= undominated(full, this.evaluator);
       this.setUpper();
-      const gap = this.searchAll(keep === null ? full : compactKernel(full, keep).kernel);
+      const gap = this.searchAll(buildKernel(this.evaluator, this.scale, caps));
       const { first, second, hasTies } = this.scale;
       const settled = this.bestLevels?.[first];
       if (gap > 0 || !hasTies || settled === undefined || this.isAnyEnough) return this.finish(gap);
@@ -190,6 +186,7 @@ class Solver {
     const search = new BranchAndBound({
       upper: () => (this.isAnyEnough && this.best !== null ? -Infinity : this.upper),
       offer: (part, choice) => this.offer(part, choice),
+      undominated: this.hasBans ? null : (part) => undominated(part, this.evaluator),
       nodesMax: this.nodesMax - this.nodeCount,
     });
     search.run(kernel);

@@ -7,30 +7,19 @@
  * composed one.
  *
  * Invariants:
- *   S1. Every whole configuration lies in exactly one composed case of its path, or is visited.
- *   S2. All options of a step in a case lead to the sizes of that case.
+ *   S1. Every whole configuration that keeps enough of its path's quality lies in exactly one
+ *       composed case of its path, or is visited.
+ *   S2. All options of a step in a case lead to at most the sizes of that case.
  */
-import { canonicalJson } from "@murakkab/kit";
-import type { JobPlan, Objective } from "@murakkab/model";
-import type { Rates } from "../accounting.ts";
-import { type Availability, availableExecutors, type Capability } from "../capability.ts";
+import type { JobPlan, Objective, PlannedStep } from "@murakkab/model";
 import type { ChoiceProblem, Scenario, StepOptions } from "../optimize/problem.ts";
 import { labelSteps, optionKey } from "../profile/configuration.ts";
-import { type Candidate, candidatesOf } from "./candidates.ts";
-import { type EstimateParts, type StepOption, stepCost, toPoint } from "./estimate.ts";
-import type { Knowledge, VisitedConfiguration } from "./knowledge.ts";
+import type { StepOption } from "./estimate.ts";
+import type { VisitedConfiguration } from "./knowledge.ts";
 import type { PlanPath } from "./paths.ts";
-import { baseLoss, lossScale, optionLoss } from "./quality-bound.ts";
-import { attemptShape, outputSizes, sourceName, type ValueSizes } from "./sizes.ts";
-
-/** Nodes of one kind: profiles are kept by it. */
-export interface NodeKind {
-  readonly kind: string;
-  readonly cores: number;
-  readonly programs: ReadonlySet<string>;
-  /** How much longer things take there now than profiled. */
-  readonly speedFactor: number;
-}
+import { baseLoss, type LossScale, lossScale, optionLoss } from "./quality-bound.ts";
+import { outputSizes, sourceName, type ValueSizes } from "./sizes.ts";
+import { type KeyedOption, type OptionContext, StepOptionSource } from "./step-options.ts";
 
 export interface SkeletonPath {
   readonly path: PlanPath;
@@ -41,18 +30,10 @@ export interface SkeletonPath {
   readonly whole?: JobPlan;
 }
 
-export interface CaseContext {
-  readonly capabilities: ReadonlyMap<string, Capability>;
-  readonly availability: Availability;
-  readonly constraints: Parameters<typeof candidatesOf>[1]["constraints"];
-  readonly kinds: readonly NodeKind[];
+export interface CaseContext extends OptionContext {
   readonly sizes: ValueSizes;
-  readonly knowledge: Knowledge;
   readonly questionClass: string;
-  readonly rates: Rates;
-  readonly cores: number;
   readonly queueMs: number;
-  readonly dispatchMs: number;
   readonly limits: ChoiceProblem["limits"];
   readonly objective: Objective;
 }
@@ -66,243 +47,216 @@ export interface PlanCase {
   readonly isBanned: ((optionIds: readonly string[]) => boolean) | null;
 }
 
-export interface Cases {
-  readonly cases: readonly PlanCase[];
-  /** Executors of which nothing is known. */
-  readonly unknown: ReadonlySet<string>;
-}
-
 /** Different sizes that one step may lead to within a path; more are merged upwards. */
 const SIZES_PER_STEP_MAX = 6;
-const CASES_PER_PATH_MAX = 16;
-/** A small batch: between one by one and one per core. */
-const BATCH_ITEMS_FEW = 4;
+/** Combinations of sizes of one path: two steps' worth. */
+const CASES_PER_PATH_MAX = SIZES_PER_STEP_MAX ** 2;
 /** Chance that a staged draft is sure where none was ever run: as good as a coin. */
 const SURE_RATIO_PRIOR = 0.5;
-
-export function buildCases(paths: readonly SkeletonPath[], context: CaseContext): Cases {
-  const unknown = new Set<string>();
-  const builder = new CaseBuilder(context, unknown);
-  const cases = paths.flatMap((path) => builder.casesOf(path));
-  return { cases, unknown };
-}
-
-/** -ln of what an option of a step keeps of the path's quality, on the safe side. */
-type LossOf = (label: string, optionKey: string) => number;
+/** An option that may keep less than half of the quality is none, whatever it saves. */
+const OPTION_LOSS_MAX = Math.LN2;
 
 interface Partial {
   readonly sizes: ValueSizes;
-  readonly options: readonly (readonly StepOption[])[];
+  readonly options: readonly (readonly KeyedOption[])[];
 }
 
-class CaseBuilder {
+export class CaseBuilder {
   private readonly context: CaseContext;
-  private readonly unknown: Set<string>;
-  private readonly candidates = new Map<string, readonly Candidate[]>();
+  private readonly paths: readonly SkeletonPath[];
+  private readonly source: StepOptionSource;
+  private readonly built = new Map<string, readonly PlanCase[]>();
+  private readonly builtVisited = new Map<string, PlanCase | null>();
 
-  constructor(context: CaseContext, unknown: Set<string>) {
+  constructor(paths: readonly SkeletonPath[], context: CaseContext) {
+    this.paths = paths;
     this.context = context;
-    this.unknown = unknown;
+    this.source = new StepOptionSource(context);
   }
 
-  casesOf(path: SkeletonPath): PlanCase[] {
+  /** Executors of which nothing is known, as far as was looked. */
+  get unknown(): ReadonlySet<string> {
+    return this.source.unknown;
+  }
+
+  /** Of visited configurations that lose no more than this. */
+  visitedCases(lossMax: number): readonly PlanCase[] {
+    return this.paths.flatMap((path) => this.visitedOf(path, lossMax));
+  }
+
+  /** Of these paths, in their order, as far as the path as such loses no more than this. */
+  composedCases(pathKeys: readonly string[], lossMax: number): readonly PlanCase[] {
+    return pathKeys.flatMap((key) => {
+      const path = this.paths.find((it) => it.pathKey === key);
+      return path === undefined ? [] : this.composedOf(path, lossMax);
+    });
+  }
+
+  /** The whole workflow first, then those that lose least as such. */
+  pathKeys(): readonly string[] {
+    const { quality } = this.context.knowledge;
+    const low = ({ pathKey }: SkeletonPath): number =>
+      quality?.pathBase(pathKey, this.context.questionClass)?.low ?? 0;
+    const [whole, ...others] = this.paths;
+    const sorted = [...others].sort((x, y) => low(y) - low(x) || (x.pathKey < y.pathKey ? -1 : 1));
+    return (whole === undefined ? sorted : [whole, ...sorted]).map((it) => it.pathKey);
+  }
+
+  /** Whether anything at all is known that can run here. */
+  hasCases(): boolean {
+    return this.paths.some(
+      (path) =>
+        this.visited(path).length > 0 ||
+        this.composedOf(path, Number.POSITIVE_INFINITY).length > 0,
+    );
+  }
+
+  /** Promised quality of every configuration that was visited and can run here. */
+  visitedQualities(): readonly number[] {
+    return this.paths.flatMap((path) => this.visited(path).map((it) => it.quality.low));
+  }
+
+  // ---- visited -------------------------------------------------------------------------------
+
+  private visited(path: SkeletonPath): readonly VisitedConfiguration[] {
     const { knowledge, questionClass } = this.context;
-    const base = knowledge.quality?.pathBase(path.pathKey, questionClass) ?? null;
     const fixed = fixedOptions(path);
-    const visited = (knowledge.quality?.visited(questionClass) ?? []).filter(
+    return (knowledge.quality?.visited(questionClass) ?? []).filter(
       (it) =>
         it.pathKey === path.pathKey &&
-        fixed.every(({ label, key }) => it.options.get(label) === key),
+        !it.isDemoted &&
+        fixed.every(({ label, key }) => it.options.get(label) === key) &&
+        this.visitedCase(path, it) !== null,
     );
-    // A path whose quality nobody knows can be promised by nobody: only the workflow as it was
-    // given is taken on trust.
-    const isWhole = path.path.leftOut.length === 0 && path.path.stages.length === 0;
-    if (base === null && visited.length === 0 && !(isWhole && knowledge.quality === null))
-      return [];
-    const scale = base === null ? null : lossScale(base, knowledge.quality?.level ?? 0.9);
-    const lossOf = (label: string, key: string): number =>
-      scale === null || knowledge.quality === null
-        ? 0
-        : optionLoss(knowledge.quality.retention(label, key, questionClass), scale);
+  }
+
+  private visitedOf(path: SkeletonPath, lossMax: number): PlanCase[] {
+    return this.visited(path).flatMap((it) => {
+      const loss = -Math.log(Math.max(it.quality.low, 1e-9));
+      const found = loss > lossMax ? null : this.visitedCase(path, it);
+      return found === null ? [] : [found];
+    });
+  }
+
+  /** Null where an option is not available, or a constraint forbids it. */
+  private visitedCase(path: SkeletonPath, visited: VisitedConfiguration): PlanCase | null {
+    const known = this.builtVisited.get(visited.key);
+    if (known !== undefined) return known;
+    const labels = labelSteps(path.whole ?? path.skeleton);
     let partials: Partial[] = [{ sizes: this.context.sizes, options: [] }];
     for (const planned of path.skeleton.steps) {
-      partials = partials.flatMap((partial) => this.extend(path, planned, partial, lossOf));
-      partials = mergeCases(partials);
+      const wanted = visited.options.get(labels.get(planned.step) ?? planned.step);
+      partials = this.extend(path, planned, partials, (options) =>
+        options.filter((it) => it.key === wanted),
+      );
     }
-    const fixedLoss = fixed.reduce((sum, it) => sum + lossOf(it.label, it.key), 0);
-    const composedLoss = base === null || scale === null ? 0 : baseLoss(base, scale) + fixedLoss;
-    const composed =
-      base === null && knowledge.quality !== null
-        ? []
-        : partials.map((it) => this.composed(path, it, composedLoss, visited));
-    const direct = visited
-      .filter((it) => !it.isDemoted)
-      .flatMap((it) => partials.flatMap((partial) => this.direct(path, partial, it)));
-    return [...composed, ...direct];
+    const [partial] = partials;
+    const loss = -Math.log(Math.max(visited.quality.low, 1e-9));
+    const made =
+      partial === undefined
+        ? null
+        : { ...this.caseOf(path, partial, loss), visited, isBanned: null };
+    this.builtVisited.set(visited.key, made);
+    return made;
   }
 
+  // ---- composed ------------------------------------------------------------------------------
+
+  private composedOf(path: SkeletonPath, lossMax: number): readonly PlanCase[] {
+    const { quality } = this.context.knowledge;
+    const isWhole = path.path.leftOut.length === 0 && path.path.stages.length === 0;
+    // A path whose quality nobody knows can be promised by nobody: only the workflow as it was
+    // given is taken on trust.
+    const base = quality?.pathBase(path.pathKey, this.context.questionClass) ?? null;
+    if (base === null) return quality === null && isWhole ? this.compose(path, 0, null) : [];
+    const scale = lossScale(base, quality?.level ?? 0.9);
+    const fixed = fixedOptions(path);
+    const lost = fixed.reduce((sum, it) => sum + this.lossOf(it.label, it.key, scale), 0);
+    const loss = baseLoss(base, scale) + lost;
+    return loss > lossMax ? [] : this.compose(path, loss, scale);
+  }
+
+  private compose(path: SkeletonPath, loss: number, scale: LossScale | null): readonly PlanCase[] {
+    const known = this.built.get(path.pathKey);
+    if (known !== undefined) return known;
+    const labels = labelSteps(path.whole ?? path.skeleton);
+    let partials: Partial[] = [{ sizes: this.context.sizes, options: [] }];
+    for (const planned of path.skeleton.steps) {
+      const label = labels.get(planned.step) ?? planned.step;
+      partials = this.extend(path, planned, partials, (options) =>
+        scale === null ? options : this.withLoss(options, label, scale),
+      );
+    }
+    const names = path.skeleton.steps.map((it) => labels.get(it.step) ?? it.step);
+    const visited = this.visitedKeys(path);
+    const made = partials.map((it): PlanCase => {
+      const keys = it.options.map((options) => new Map(options.map(({ id, key }) => [id, key])));
+      // S1: what was measured itself is judged by that.
+      const isBanned = (ids: readonly string[]): boolean =>
+        visited.some((options) =>
+          names.every((name, index) => options.get(name) === keys[index]?.get(ids[index] ?? "")),
+        );
+      return { ...this.caseOf(path, it, loss), isBanned: visited.length === 0 ? null : isBanned };
+    });
+    this.built.set(path.pathKey, made);
+    return made;
+  }
+
+  /** Demoted ones, too: they are not to come back by composition. */
+  private visitedKeys(path: SkeletonPath): readonly ReadonlyMap<string, string>[] {
+    const { knowledge, questionClass } = this.context;
+    return (knowledge.quality?.visited(questionClass) ?? [])
+      .filter((it) => it.pathKey === path.pathKey)
+      .map((it) => it.options);
+  }
+
+  private withLoss(
+    options: readonly KeyedOption[],
+    label: string,
+    scale: LossScale,
+  ): readonly KeyedOption[] {
+    const lossy = options.map((it) => {
+      const logLoss = this.lossOf(label, it.key, scale);
+      return logLoss === 0 ? it : { ...it, point: { ...it.point, logLoss } };
+    });
+    const kept = lossy.filter((it) => it.point.logLoss <= OPTION_LOSS_MAX);
+    return kept.length > 0 ? kept : lossy;
+  }
+
+  private lossOf(label: string, key: string, scale: LossScale): number {
+    const { knowledge, questionClass } = this.context;
+    const kept = knowledge.quality?.retention(label, key, questionClass);
+    return kept === undefined ? 0 : optionLoss(kept, scale);
+  }
+
+  // ---- both ----------------------------------------------------------------------------------
+
+  /** One step more: options that lead to other sizes go into cases of their own (S2). */
   private extend(
     path: SkeletonPath,
-    planned: JobPlan["steps"][number],
-    partial: Partial,
-    lossOf: LossOf,
+    planned: PlannedStep,
+    partials: readonly Partial[],
+    select: (options: readonly KeyedOption[]) => readonly KeyedOption[],
   ): Partial[] {
-    const options = this.optionsOf(path, planned, { sizes: partial.sizes, lossOf });
-    if (options.length === 0) return [];
-    const matters = mattersLater(path.skeleton, planned.step, this.context.capabilities);
-    const groups = new Map<string, { sizes: Map<string, number>; options: StepOption[] }>();
-    for (const option of options) {
-      const sizes = outputSizes({ ...planned, ...batchOf(option) }, option.profile, option.shape);
-      const key = [...sizes]
-        .map(([name, size]) => (matters.has(name) ? roundSize(size) : ""))
-        .join(" ");
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, { sizes, options: [option] });
-      else {
-        group.options.push(option);
-        for (const [name, size] of sizes) {
-          group.sizes.set(name, Math.max(size, group.sizes.get(name) ?? 0));
-        }
-      }
-    }
-    return mergeGroups([...groups.values()]).map((group) => ({
-      sizes: new Map([...partial.sizes, ...group.sizes]),
-      options: [...partial.options, group.options],
-    }));
-  }
-
-  private optionsOf(
-    path: SkeletonPath,
-    planned: JobPlan["steps"][number],
-    { sizes, lossOf }: { readonly sizes: ValueSizes; readonly lossOf: LossOf },
-  ): StepOption[] {
-    const kinds = this.context.kinds;
-    const label = labelSteps(path.whole ?? path.skeleton).get(planned.step) ?? planned.step;
-    return this.candidatesFor(path, planned).flatMap((candidate) =>
-      kinds
-        .filter((kind) => candidate.entry.programs.every((name) => kind.programs.has(name)))
-        .flatMap((kind) =>
-          this.batches(planned, candidate, sizes).map((batch) => ({ kind, batch })),
-        )
-        .flatMap(({ kind, batch }) => {
-          const option = this.makeOption({ planned, candidate, kind, batch, sizes, label, lossOf });
-          return option === null ? [] : [option];
-        }),
-    );
-  }
-
-  private candidatesFor(
-    path: SkeletonPath,
-    planned: JobPlan["steps"][number],
-  ): readonly Candidate[] {
-    const { capabilities, availability, constraints, knowledge } = this.context;
     const step = path.path.workflow.steps.find((it) => it.id === planned.step);
-    const memoKey = `${planned.step} ${planned.capability} ${step?.executor ?? ""} ${canonicalJson(step?.knobs ?? {})}`;
-    const known = this.candidates.get(memoKey);
-    if (known !== undefined) return known;
-    const capability = capabilities.get(planned.capability);
-    const executors = capability === undefined ? [] : availableExecutors(capability, availability);
-    const all = candidatesOf(planned, { step, executors, constraints });
-    // Without any knowledge of quality only the reference is safe: a cheaper knob might ruin it.
-    const found = knowledge.quality === null ? all.slice(0, 1) : all;
-    this.candidates.set(memoKey, found);
-    return found;
+    const matters = mattersLater(path.skeleton, planned.step, this.context);
+    return partials
+      .flatMap((partial) => {
+        const options = select(this.source.optionsOf(planned, step, partial.sizes));
+        if (options.length === 0) return [];
+        return groupBySizes(planned, options, matters).map((group) => ({
+          sizes: new Map([...partial.sizes, ...group.sizes]),
+          options: [...partial.options, group.options],
+        }));
+      })
+      .slice(0, CASES_PER_PATH_MAX);
   }
 
-  /** Items per attempt that are worth a look: one by one, all at once, one attempt per core. */
-  private batches(
-    planned: JobPlan["steps"][number],
-    { entry }: Candidate,
-    sizes: ValueSizes,
-  ): readonly (number | null)[] {
-    const source = planned.fanOut === undefined ? undefined : planned.inputs[planned.fanOut];
-    if (source === undefined || entry.batchMax === undefined) return [null];
-    const items = Math.round(sizes.get(sourceName(source)) ?? 0);
-    if (items <= 1) return [1];
-    const whole = Math.min(items, entry.batchMax);
-    const perCore = Math.ceil(items / Math.max(1, Math.floor(this.context.cores)));
-    const given = planned.batchItems === undefined ? [] : [planned.batchItems];
-    const counts = [whole, perCore, BATCH_ITEMS_FEW, ...given];
-    return [...new Set(counts.map((it) => Math.min(it, whole)))];
-  }
-
-  private makeOption(it: {
-    readonly planned: JobPlan["steps"][number];
-    readonly candidate: Candidate;
-    readonly kind: NodeKind;
-    readonly batch: number | null;
-    readonly sizes: ValueSizes;
-    readonly label: string;
-    readonly lossOf: LossOf;
-  }): StepOption | null {
-    const { planned, candidate, kind, batch, sizes } = it;
-    const { knowledge, rates, dispatchMs, kinds } = this.context;
-    const { entry, knobs } = candidate;
-    const profile = knowledge.executor(entry, knobs, kind.kind);
-    if (profile === null) {
-      this.unknown.add(entry.id);
-      return null;
-    }
-    const batchItems = batch === null ? {} : { batchItems: batch };
-    const shape = attemptShape({ ...planned, ...batchItems }, entry, sizes);
-    const parts: EstimateParts = { rates, speedFactor: kind.speedFactor, dispatchMs };
-    const cost = stepCost(entry, profile, shape, parts);
-    const key = optionKey({ executor: entry.id, knobs });
-    const nodeKind = kinds.length > 1 ? kind.kind : null;
-    const id = optionIdOf({
-      executor: entry.id,
-      knobs,
-      ...(batch === null ? {} : { batchItems: batch }),
-      ...(nodeKind === null ? {} : { nodeKind }),
-    });
-    const how = { attempts: shape.attempts, logLoss: it.lossOf(it.label, key), dispatchMs };
-    const point = toPoint(id, entry, cost, how);
-    return { id, entry, knobs, nodeKind, batchItems: batch, profile, shape, point };
-  }
-
-  private composed(
+  private caseOf(
     path: SkeletonPath,
-    partial: Partial,
-    loss: number,
-    visited: readonly VisitedConfiguration[],
-  ): PlanCase {
-    const labels = labelSteps(path.whole ?? path.skeleton);
-    const names = path.skeleton.steps.map((it) => labels.get(it.step) ?? it.step);
-    const problem = this.problem(path, partial.options, loss);
-    // S1: what was measured itself is judged by that.
-    const isBanned = (ids: readonly string[]): boolean =>
-      visited.some(({ options }) =>
-        names.every((name, index) => options.get(name) === keyPart(ids[index] ?? "")),
-      );
-    const { options } = partial;
-    return {
-      path,
-      options,
-      problem,
-      visited: null,
-      isBanned: visited.length === 0 ? null : isBanned,
-    };
-  }
-
-  private direct(path: SkeletonPath, partial: Partial, visited: VisitedConfiguration): PlanCase[] {
-    const labels = labelSteps(path.whole ?? path.skeleton);
-    const options = path.skeleton.steps.map((planned, index) => {
-      const wanted = visited.options.get(labels.get(planned.step) ?? planned.step);
-      return (partial.options[index] ?? [])
-        .filter((it) => keyPart(it.id) === wanted)
-        .map((it) => ({ ...it, point: { ...it.point, logLoss: 0 } }));
-    });
-    if (options.some((it) => it.length === 0)) return [];
-    const loss = -Math.log(Math.max(visited.quality.low, 1e-9));
-    const problem = this.problem(path, options, loss);
-    return [{ path, options, problem, visited, isBanned: null }];
-  }
-
-  private problem(
-    path: SkeletonPath,
-    options: readonly (readonly StepOption[])[],
+    { options }: Partial,
     baseLogLoss: number,
-  ): ChoiceProblem {
+  ): Omit<PlanCase, "isBanned"> {
     const { cores, queueMs, limits, objective } = this.context;
     const { scenarios, probabilityOf } = this.scenariosOf(path);
     const steps: StepOptions[] = path.skeleton.steps.map((planned, index) => ({
@@ -311,7 +265,8 @@ class CaseBuilder {
       probability: probabilityOf(planned.step),
       options: (options[index] ?? []).map((it) => it.point),
     }));
-    return { steps, scenarios, cores, queueMs, baseLogLoss, limits, objective };
+    const problem = { steps, scenarios, cores, queueMs, baseLogLoss, limits, objective };
+    return { path, options, problem, visited: null };
   }
 
   private scenariosOf({ skeleton, pathKey }: SkeletonPath): {
@@ -340,7 +295,6 @@ class CaseBuilder {
 /** What runs already, as profiles name it. */
 function fixedOptions({ skeleton, whole }: SkeletonPath): readonly {
   readonly label: string;
-  readonly capability: string;
   readonly key: string;
 }[] {
   if (whole === undefined) return [];
@@ -348,29 +302,7 @@ function fixedOptions({ skeleton, whole }: SkeletonPath): readonly {
   const labels = labelSteps(whole);
   return whole.steps
     .filter((it) => !open.has(it.step))
-    .map((it) => ({
-      label: labels.get(it.step) ?? it.step,
-      capability: it.capability,
-      key: optionKey(it),
-    }));
-}
-
-function batchOf({ batchItems }: StepOption): { readonly batchItems?: number } {
-  return batchItems === null ? {} : { batchItems };
-}
-
-/** What tells the options of one step apart. */
-export function optionIdOf(
-  planned: Pick<JobPlan["steps"][number], "executor" | "knobs" | "batchItems" | "nodeKind">,
-): string {
-  const { batchItems, nodeKind } = planned;
-  const batch = batchItems === undefined ? "" : `/${batchItems}`;
-  return `${optionKey(planned)}${batch}${nodeKind === undefined ? "" : `@${nodeKind}`}`;
-}
-
-/** The option key in an option's id: batches and nodes change no result. */
-function keyPart(id: string): string {
-  return id.slice(0, id.lastIndexOf("}") + 1);
+    .map((it) => ({ label: labels.get(it.step) ?? it.step, key: optionKey(it) }));
 }
 
 /** A step runs after those whose values it takes, and a deferred one after its draft. */
@@ -389,7 +321,7 @@ export function sourceSteps({ steps, stages }: JobPlan, step: string): readonly 
 function mattersLater(
   { steps }: JobPlan,
   step: string,
-  capabilities: ReadonlyMap<string, Capability>,
+  { capabilities }: OptionContext,
 ): ReadonlySet<string> {
   const names = new Set<string>();
   for (const later of steps) {
@@ -404,18 +336,45 @@ function mattersLater(
   return names;
 }
 
+interface SizeGroup {
+  readonly sizes: Map<string, number>;
+  readonly options: readonly KeyedOption[];
+}
+
+function groupBySizes(
+  planned: PlannedStep,
+  options: readonly KeyedOption[],
+  matters: ReadonlySet<string>,
+): readonly SizeGroup[] {
+  const groups = new Map<string, { sizes: Map<string, number>; options: KeyedOption[] }>();
+  for (const option of options) {
+    const sizes = outputSizes(planned, option.profile, option.shape);
+    const key = [...sizes]
+      .map(([name, size]) => (matters.has(name) ? roundSize(size) : ""))
+      .join(" ");
+    const group = groups.get(key);
+    if (group === undefined) {
+      groups.set(key, { sizes, options: [option] });
+      continue;
+    }
+    group.options.push(option);
+    for (const [name, size] of sizes) {
+      group.sizes.set(name, Math.max(size, group.sizes.get(name) ?? 0));
+    }
+  }
+  return mergeGroups([...groups.values()]);
+}
+
 /** Items exactly, larger sizes to about a tenth: what differs less costs alike. */
 function roundSize(size: number): string {
   if (size < 64) return String(Math.round(size));
   return String(Math.round(Math.log(size) / Math.log(1.1)));
 }
 
-type Group = { readonly sizes: Map<string, number>; readonly options: StepOption[] };
-
 /** The smallest groups' sizes are raised to the next until few enough are left (S2 upwards). */
-function mergeGroups(groups: readonly Group[]): readonly Group[] {
-  const total = (group: Group): number =>
-    [...group.sizes.values()].reduce((sum, it) => sum + it, 0);
+function mergeGroups(groups: readonly SizeGroup[]): readonly SizeGroup[] {
+  const total = ({ sizes }: SizeGroup): number =>
+    [...sizes.values()].reduce((sum, it) => sum + it, 0);
   const sorted = [...groups].sort((a, b) => total(a) - total(b));
   while (sorted.length > SIZES_PER_STEP_MAX) {
     const gaps = sorted.slice(1).map((it, index) => total(it) - total(sorted[index] ?? it));
@@ -425,8 +384,4 @@ function mergeGroups(groups: readonly Group[]): readonly Group[] {
     sorted.splice(at, 2, { sizes: high.sizes, options: [...low.options, ...high.options] });
   }
   return sorted;
-}
-
-function mergeCases(partials: readonly Partial[]): Partial[] {
-  return partials.slice(0, CASES_PER_PATH_MAX);
 }

@@ -1,4 +1,4 @@
-export type { NodeKind } from "./cases.ts";
+export type { NodeKind } from "./step-options.ts";
 export { describePaths } from "./configured-plan.ts";
 export * from "./knowledge.ts";
 export * from "./paths.ts";

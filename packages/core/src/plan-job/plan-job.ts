@@ -22,18 +22,11 @@ import type {
 import type { Rates } from "../accounting.ts";
 import { groupCapabilities } from "../capability.ts";
 import { type ChooseRequest, chooseExecutors } from "../choose.ts";
-import { evaluateChoice } from "../optimize/evaluate.ts";
+import { compareLevels, evaluateChoice } from "../optimize/evaluate.ts";
 import type { ChoiceLimits, SolvedChoice } from "../optimize/problem.ts";
-import { solveCases } from "../optimize/solve.ts";
+import { solveCases, solveChoice } from "../optimize/solve.ts";
 import { configurationKey, pathKey } from "../profile/configuration.ts";
-import {
-  buildCases,
-  type CaseContext,
-  type NodeKind,
-  optionIdOf,
-  type PlanCase,
-  type SkeletonPath,
-} from "./cases.ts";
+import { CaseBuilder, type CaseContext, type PlanCase, type SkeletonPath } from "./cases.ts";
 import { configuredPlan, planPaths } from "./configured-plan.ts";
 import { explainPlan } from "./explain-plan.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -42,7 +35,8 @@ import { makeOffers } from "./offers.ts";
 import { predictPlan } from "./predict-plan.ts";
 import { classifyQuestion, questionClassesOf } from "./question-class.ts";
 import { type InputSize, inputSizes } from "./sizes.ts";
-import { type TierScale, tierScale } from "./tiers.ts";
+import { type NodeKind, optionIdOf } from "./step-options.ts";
+import { latencyTiers, qualityTiers, type TierScale } from "./tiers.ts";
 
 export interface PlanJobRequest extends ChooseRequest {
   readonly library: Library;
@@ -74,6 +68,8 @@ export type PlanDecision =
 
 /** What a job gets that says nothing of quality, and how that gives way to its bounds. */
 const QUALITY_FLOORS: readonly SloTier[] = ["good", "fair", "basic"];
+/** Paths whose configurations are composed, not only taken as they were visited. */
+const COMPOSED_PATHS_MAX = 6;
 /** Options looked at for one case: some tens of ms at most; what is reached is told by the gap. */
 const NODES_MAX = 200_000;
 /** Of a job with bounds and no objective. */
@@ -118,8 +114,7 @@ export class JobPlanner {
   private readonly base: JobPlan;
   private readonly progress: JobProgress | null;
   readonly context: CaseContext;
-  private readonly cases: readonly PlanCase[];
-  private readonly unknown: ReadonlySet<string>;
+  private readonly builder: CaseBuilder;
 
   constructor(request: PlanJobRequest, base: JobPlan, progress: JobProgress | null = null) {
     this.request = request;
@@ -148,9 +143,7 @@ export class JobPlanner {
       limits: {},
       objective: request.objective ?? OBJECTIVE_DEFAULT,
     };
-    const built = buildCases(this.skeletons(), this.context);
-    this.cases = built.cases;
-    this.unknown = built.unknown;
+    this.builder = new CaseBuilder(this.skeletons(), this.context);
   }
 
   decide(): PlanDecision {
@@ -163,10 +156,9 @@ export class JobPlanner {
         message: `no quality can be promised of workflow "${this.base.workflow}": it was never measured; measure it with: murakkab profile ${this.base.workflow} --dataset FILE`,
       };
     }
-    if (this.cases.length === 0) return this.unpredicted();
-    const scale = tierScale(this.cases);
-    const wanted = resolveTiers(slo, scale);
-    for (const floor of this.floors(wanted, scale)) {
+    if (!this.builder.hasCases()) return this.unpredicted();
+    const wanted = this.resolveTiers(slo);
+    for (const floor of this.floors(wanted)) {
       const floored = floor === null ? wanted : { ...wanted, qualityMin: floor.value };
       const solved = this.solve(floored);
       if (solved === null) continue;
@@ -184,7 +176,7 @@ export class JobPlanner {
     const key = pathKey(plan);
     const wanted = new Map(plan.steps.map((it) => [it.step, optionIdOf(it)]));
     const configuration = configurationKey(plan);
-    const found = this.cases
+    const found = this.casesFor({}, [key])
       .filter((it) => it.path.pathKey === key)
       .map((planCase) => ({
         planCase,
@@ -195,7 +187,7 @@ export class JobPlanner {
       )
       .sort((a, b) => rankOf(a.planCase, configuration) - rankOf(b.planCase, configuration))[0];
     if (found === undefined) return null;
-    const slo = plan.explanation?.slo ?? resolveTiers(this.request.slo, tierScale(this.cases));
+    const slo = plan.explanation?.slo ?? this.resolveTiers(this.request.slo);
     const { planCase, ids } = found;
     const totals = evaluateChoice(planCase.problem, ids);
     const choice = {
@@ -215,47 +207,79 @@ export class JobPlanner {
     });
   }
 
-  private floors(
-    wanted: Slo,
-    scale: TierScale,
-  ): readonly ({ tier: SloTier; value: number } | null)[] {
-    const isFree =
-      wanted.qualityMin === undefined &&
-      this.context.objective !== "quality" &&
-      scale.quality !== null;
-    if (!isFree) return [null];
-    const { quality } = scale;
-    const tiers = QUALITY_FLOORS.map((tier) => ({ tier, value: quality?.[tier] ?? 0 }));
-    return [...tiers, null];
+  private floors(wanted: Slo): readonly ({ tier: SloTier; value: number } | null)[] {
+    if (wanted.qualityMin !== undefined || this.context.objective === "quality") return [null];
+    const scale = this.qualityScale();
+    if (scale === null) return [null];
+    return [...QUALITY_FLOORS.map((tier) => ({ tier, value: scale[tier] })), null];
   }
 
-  withLimits(slo: Slo): readonly PlanCase[] {
-    const limits = toLimits(slo);
-    return this.cases.map((it) => ({ ...it, problem: { ...it.problem, limits } }));
+  private qualityScale(): TierScale | null {
+    return qualityTiers(this.builder.visitedQualities());
+  }
+
+  private resolveTiers({ qualityTier, latencyTier, ...slo }: Slo): Slo {
+    const quality = qualityTier === undefined ? null : this.qualityScale();
+    const latency =
+      latencyTier === undefined
+        ? null
+        : latencyTiers(this.withLimits({}));
+    return {
+      ...slo,
+      ...(qualityTier === undefined || quality === null ? {} : { qualityMin: quality[qualityTier] }),
+      ...(latencyTier === undefined || latency === null
+        ? {}
+        : { latencyMsMax: latency[latencyTier] }),
+    };
   }
 
   /**
-   * The best over all cases. A composed configuration that was visited counts by what was measured
-   * of it, in a case of its own: when a composed case comes out with one, it is solved again
-   * without those (which can't be done at once: bans keep the solver from leaving out options).
+   * Cases that may keep the quality of `slo`: all visited configurations, and the composed ones of
+   * the paths that matter.
+   */
+  private casesFor(slo: Slo, pathKeys: readonly string[]): readonly PlanCase[] {
+    const { logLossMax = Number.POSITIVE_INFINITY } = toLimits(slo);
+    return [
+      ...this.builder.visitedCases(logLossMax),
+      ...this.builder.composedCases(pathKeys, logLossMax),
+    ];
+  }
+
+  /** Of the paths that matter, whatever they lose, with the limits of `slo`. */
+  withLimits(slo: Slo): readonly PlanCase[] {
+    const pathKeys = this.builder.pathKeys().slice(0, COMPOSED_PATHS_MAX);
+    return limited(this.casesFor({}, pathKeys), slo);
+  }
+
+  /**
+   * The best over all visited configurations, then over what can be composed on the paths of the
+   * best of them and on the whole workflow. A composed configuration that was visited counts by
+   * what was measured of it: those are banned from composed cases.
    */
   solve(slo: Slo): { planCase: PlanCase; choice: SolvedChoice } | null {
-    const cases = [...this.withLimits(slo)];
-    const isFree = cases.map((it) => it.isBanned !== null);
-    for (;;) {
-      const problems = cases.map(({ problem, isBanned }, index) =>
-        isFree[index] === true
-          ? problem
-          : { ...problem, ...(isBanned === null ? {} : { isBanned }) },
-      );
-      const { best } = solveCases(problems, { nodesMax: NODES_MAX });
-      const planCase = best === null ? undefined : cases[best.index];
-      if (best === null || planCase === undefined) return null;
-      const { index, choice } = best;
-      const isVisited = planCase.isBanned?.(choice.optionIds) === true;
-      if (!isVisited || isFree[index] !== true) return { planCase, choice };
-      isFree[index] = false;
-    }
+    const { logLossMax = Number.POSITIVE_INFINITY } = toLimits(slo);
+    const visited = limited(this.builder.visitedCases(logLossMax), slo).flatMap((planCase) => {
+      const choice = solveChoice(planCase.problem, { isReasonWanted: false });
+      return choice.kind === "solved" ? [{ planCase, choice }] : [];
+    });
+    visited.sort((a, b) => compareLevels(a.choice.totals.levels, b.choice.totals.levels));
+    const [best = null] = visited;
+    const promising = [
+      ...visited.map((it) => it.planCase.path.pathKey),
+      ...this.builder.pathKeys(),
+    ];
+    const pathKeys = [...new Set(promising)].slice(0, COMPOSED_PATHS_MAX);
+    const composed = limited(this.builder.composedCases(pathKeys, logLossMax), slo);
+    const problems = composed.map(({ problem, isBanned }) =>
+      isBanned === null ? problem : { ...problem, isBanned },
+    );
+    const found = solveCases(problems, {
+      nodesMax: NODES_MAX,
+      isReasonWanted: false,
+      ...(best === null ? {} : { cutoff: best.choice.totals.levels }),
+    }).best;
+    const planCase = found === null ? undefined : composed[found.index];
+    return found === null || planCase === undefined ? best : { planCase, choice: found.choice };
   }
 
   private finish(
@@ -287,13 +311,14 @@ export class JobPlanner {
   }): PlanExplanation {
     const { choice, slo, plan, planCase } = parts;
     const { context, request } = this;
+    const cases = request.mustExplain ? this.withLimits(slo) : [planCase];
     const why = request.mustExplain
-      ? explainPlan({ ...parts, cases: this.withLimits(slo), context })
+      ? explainPlan({ ...parts, cases, context })
       : { rejected: [], frontier: [] };
     return {
       objective: context.objective,
       slo,
-      configurationCount: this.cases.reduce(
+      configurationCount: cases.reduce(
         (sum, it) => sum + it.options.reduce((product, options) => product * options.length, 1),
         0,
       ),
@@ -342,9 +367,9 @@ export class JobPlanner {
   /** L3. */
   private unpredicted(): PlanDecision {
     const why =
-      this.unknown.size === 0
+      this.builder.unknown.size === 0
         ? "no profile fits this workflow"
-        : `no profile of ${[...this.unknown].sort().join(", ")} is known yet`;
+        : `no profile of ${[...this.builder.unknown].sort().join(", ")} is known yet`;
     const note = `the SLO is not promised: ${why}; the library's defaults run, and the receipt tells whether it held`;
     return { kind: "accepted", plan: { ...this.base, notes: [...this.base.notes, note] } };
   }
@@ -382,14 +407,9 @@ function qualityText({ predicted }: JobPlan): string {
   return `${quality.mean.toFixed(2)}, ${quality.low.toFixed(2)} to ${quality.high.toFixed(2)}`;
 }
 
-function resolveTiers({ qualityTier, latencyTier, ...slo }: Slo, scale: TierScale): Slo {
-  return {
-    ...slo,
-    ...(qualityTier === undefined || scale.quality === null
-      ? {}
-      : { qualityMin: scale.quality[qualityTier] }),
-    ...(latencyTier === undefined ? {} : { latencyMsMax: scale.latencyMs[latencyTier] }),
-  };
+function limited(cases: readonly PlanCase[], slo: Slo): readonly PlanCase[] {
+  const limits = toLimits(slo);
+  return cases.map((it) => ({ ...it, problem: { ...it.problem, limits } }));
 }
 
 /** Slack for values that went through a logarithm and back. */

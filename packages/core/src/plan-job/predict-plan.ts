@@ -5,7 +5,8 @@ import type { JobPlan } from "@murakkab/model";
 import { groupCapabilities } from "../capability.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
 import { configurationKey, pathKey } from "../profile/configuration.ts";
-import { buildCases, type CaseContext, optionIdOf } from "./cases.ts";
+import { CaseBuilder, type CaseContext } from "./cases.ts";
+import { optionIdOf } from "./step-options.ts";
 import { materialize } from "./materialize.ts";
 import type { PlanJobRequest } from "./plan-job.ts";
 import { classifyQuestion, questionClassesOf } from "./question-class.ts";
@@ -33,7 +34,9 @@ export function predictPlan(plan: JobPlan, request: PlanJobRequest): JobPlan {
     objective: "cost",
   };
   const path = { workflow: request.workflow, stages: [], leftOut: [] };
-  const { cases } = buildCases([{ path, skeleton: plan, pathKey: pathKey(plan) }], context);
+  const key = pathKey(plan);
+  const builder = new CaseBuilder([{ path, skeleton: plan, pathKey: key }], context);
+  const cases = builder.composedCases([key], Number.POSITIVE_INFINITY);
   const first = cases[0];
   if (first === undefined) return plan;
   const wanted = new Set(plan.steps.map((it) => optionIdOf(it)));

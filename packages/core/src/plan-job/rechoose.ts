@@ -11,9 +11,10 @@ import { chooseExecutors } from "../choose.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
 import type { ChoiceTotals } from "../optimize/problem.ts";
 import { configurationKey } from "../profile/configuration.ts";
-import { optionIdOf, type PlanCase } from "./cases.ts";
+import type { PlanCase } from "./cases.ts";
 import { materialize } from "./materialize.ts";
 import { JobPlanner, type JobProgress, type PlanJobRequest } from "./plan-job.ts";
+import { optionIdOf } from "./step-options.ts";
 import { attemptShape, outputSizes, inputSizes as sizesOfInputs } from "./sizes.ts";
 
 export interface RechooseRequest extends PlanJobRequest {

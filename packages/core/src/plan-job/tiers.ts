@@ -16,31 +16,20 @@ const TOLERANCE_RATIO = 0.03;
 /** Configurations that are sampled of each case where latency is concerned. */
 const SAMPLES_PER_CASE = 8;
 
-export interface TierScale {
-  /** Promised quality per tier; empty where no quality is known. */
-  readonly quality: Readonly<Record<SloTier, number>> | null;
-  readonly latencyMs: Readonly<Record<SloTier, number>>;
+export type TierScale = Readonly<Record<SloTier, number>>;
+
+/** Promised qualities of the configurations that were visited; null where none was. */
+export function qualityTiers(qualities: readonly number[]): TierScale | null {
+  if (qualities.length === 0) return null;
+  return byTier([...qualities].sort((a, b) => a - b), 1 - TOLERANCE_RATIO);
 }
 
-export function tierScale(cases: readonly PlanCase[]): TierScale {
-  const visited = cases.filter((it) => it.visited !== null);
-  const qualities = (visited.length > 0 ? visited : cases).map((it) =>
-    Math.exp(-it.problem.baseLogLoss),
-  );
+export function latencyTiers(cases: readonly PlanCase[]): TierScale {
   const latencies = cases.flatMap((it) => sampleLatencies(it));
-  return {
-    quality:
-      qualities.length === 0
-        ? null
-        : byTier(
-            qualities.sort((a, b) => a - b),
-            1 - TOLERANCE_RATIO,
-          ),
-    latencyMs: byTier(
-      latencies.sort((a, b) => b - a),
-      1 + TOLERANCE_RATIO,
-    ),
-  };
+  return byTier(
+    latencies.sort((a, b) => b - a),
+    1 + TOLERANCE_RATIO,
+  );
 }
 
 /** `sorted`: worst first. */
