@@ -288,8 +288,7 @@ async function experiment(
         isExhaustive: flags.all === true,
         questionCount: questions.length,
         parallelCount: parseCount("parallel", flags.parallel ?? "1", PARALLEL_MAX),
-        run: (setting, question) =>
-          trial(setting, { entry: questions[question] ?? null, inputs }),
+        run: (setting, question) => trial(setting, { entry: questions[question] ?? null, inputs }),
       },
       signal,
     );

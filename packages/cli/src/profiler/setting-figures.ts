@@ -33,8 +33,7 @@ export function figuresOf(
     .filter((it) => it !== null)
     .sort((a, b) => a - b);
   const scored = results.filter((it) => it.score !== null);
-  const mean = (valueOf: (it: TrialResult) => number): number | null =>
-    meanOf(done.map(valueOf));
+  const mean = (valueOf: (it: TrialResult) => number): number | null => meanOf(done.map(valueOf));
   return {
     ...{ setting, ...more },
     runs: results.length,

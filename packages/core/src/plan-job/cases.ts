@@ -11,7 +11,7 @@
  *       composed case of its path, or is visited.
  *   S2. All options of a step in a case lead to at most the sizes of that case.
  */
-import type { JobPlan, Objective, PlannedStep } from "@murakkab/model";
+import type { JobPlan, Objective, PlannedStep, WorkflowStep } from "@murakkab/model";
 import type { ChoiceProblem, Scenario, StepOptions } from "../optimize/problem.ts";
 import { labelSteps, optionKey } from "../profile/configuration.ts";
 import type { StepOption } from "./estimate.ts";
@@ -55,6 +55,13 @@ const CASES_PER_PATH_MAX = SIZES_PER_STEP_MAX ** 2;
 const SURE_RATIO_PRIOR = 0.5;
 /** An option that may keep less than half of the quality is none, whatever it saves. */
 const OPTION_LOSS_MAX = Math.LN2;
+
+interface Losses {
+  /** By option key; null: not wanted. */
+  readonly lossOf: (optionKey: string) => number | null;
+  /** Where none is wanted. */
+  readonly fallback?: (optionKey: string) => number | null;
+}
 
 interface Partial {
   readonly sizes: ValueSizes;
@@ -106,8 +113,7 @@ export class CaseBuilder {
   hasCases(): boolean {
     return this.paths.some(
       (path) =>
-        this.visited(path).length > 0 ||
-        this.composedOf(path, Number.POSITIVE_INFINITY).length > 0,
+        this.visited(path).length > 0 || this.composedOf(path, Number.POSITIVE_INFINITY).length > 0,
     );
   }
 
@@ -146,9 +152,9 @@ export class CaseBuilder {
     let partials: Partial[] = [{ sizes: this.context.sizes, options: [] }];
     for (const planned of path.skeleton.steps) {
       const wanted = visited.options.get(labels.get(planned.step) ?? planned.step);
-      partials = this.extend(path, planned, partials, (options) =>
-        options.filter((it) => it.key === wanted),
-      );
+      partials = this.extend(path, planned, partials, {
+        lossOf: (key) => (key === wanted ? 0 : null),
+      });
     }
     const [partial] = partials;
     const loss = -Math.log(Math.max(visited.quality.low, 1e-9));
@@ -183,9 +189,9 @@ export class CaseBuilder {
     let partials: Partial[] = [{ sizes: this.context.sizes, options: [] }];
     for (const planned of path.skeleton.steps) {
       const label = labels.get(planned.step) ?? planned.step;
-      partials = this.extend(path, planned, partials, (options) =>
-        scale === null ? options : this.withLoss(options, label, scale),
-      );
+      const lossOf = (key: string): number | null => this.lossWithin(label, key, scale);
+      const fallback = (key: string): number | null => this.lossOf(label, key, scale);
+      partials = this.extend(path, planned, partials, { lossOf, fallback });
     }
     const names = path.skeleton.steps.map((it) => labels.get(it.step) ?? it.step);
     const visited = this.visitedKeys(path);
@@ -210,20 +216,14 @@ export class CaseBuilder {
       .map((it) => it.options);
   }
 
-  private withLoss(
-    options: readonly KeyedOption[],
-    label: string,
-    scale: LossScale,
-  ): readonly KeyedOption[] {
-    const lossy = options.map((it) => {
-      const logLoss = this.lossOf(label, it.key, scale);
-      return logLoss === 0 ? it : { ...it, point: { ...it.point, logLoss } };
-    });
-    const kept = lossy.filter((it) => it.point.logLoss <= OPTION_LOSS_MAX);
-    return kept.length > 0 ? kept : lossy;
+  /** Null for what may keep less than half. */
+  private lossWithin(label: string, key: string, scale: LossScale | null): number | null {
+    const loss = this.lossOf(label, key, scale);
+    return loss <= OPTION_LOSS_MAX ? loss : null;
   }
 
-  private lossOf(label: string, key: string, scale: LossScale): number {
+  private lossOf(label: string, key: string, scale: LossScale | null): number {
+    if (scale === null) return 0;
     const { knowledge, questionClass } = this.context;
     const kept = knowledge.quality?.retention(label, key, questionClass);
     return kept === undefined ? 0 : optionLoss(kept, scale);
@@ -236,20 +236,43 @@ export class CaseBuilder {
     path: SkeletonPath,
     planned: PlannedStep,
     partials: readonly Partial[],
-    select: (options: readonly KeyedOption[]) => readonly KeyedOption[],
+    { lossOf, fallback }: Losses,
   ): Partial[] {
     const step = path.path.workflow.steps.find((it) => it.id === planned.step);
     const matters = mattersLater(path.skeleton, planned.step, this.context);
     return partials
-      .flatMap((partial) => {
-        const options = select(this.source.optionsOf(planned, step, partial.sizes));
+      .flatMap(({ sizes, options: before }) => {
+        const some = this.lossy(planned, step, sizes, lossOf);
+        const options =
+          some.length > 0 || fallback === undefined
+            ? some
+            : this.lossy(planned, step, sizes, fallback);
         if (options.length === 0) return [];
         return groupBySizes(planned, options, matters).map((group) => ({
-          sizes: new Map([...partial.sizes, ...group.sizes]),
-          options: [...partial.options, group.options],
+          sizes: new Map([...sizes, ...group.sizes]),
+          options: [...before, group.options],
         }));
       })
       .slice(0, CASES_PER_PATH_MAX);
+  }
+
+  /** Options with what they lose on this path. */
+  private lossy(
+    planned: PlannedStep,
+    step: WorkflowStep | undefined,
+    sizes: ValueSizes,
+    lossOf: Losses["lossOf"],
+  ): readonly KeyedOption[] {
+    const losses = new Map<string, number>();
+    const isWanted = (key: string): boolean => {
+      const loss = lossOf(key);
+      if (loss !== null) losses.set(key, loss);
+      return loss !== null;
+    };
+    return this.source.optionsOf(planned, step, { sizes, isWanted }).map((it) => {
+      const logLoss = losses.get(it.key) ?? 0;
+      return logLoss === 0 ? it : { ...it, point: { ...it.point, logLoss } };
+    });
   }
 
   private caseOf(
@@ -346,6 +369,11 @@ function groupBySizes(
   options: readonly KeyedOption[],
   matters: ReadonlySet<string>,
 ): readonly SizeGroup[] {
+  const [first] = options;
+  if (matters.size === 0 && first !== undefined) {
+    // Nobody asks how large its outputs are: one group will do.
+    return [{ sizes: outputSizes(planned, first.profile, first.shape), options }];
+  }
   const groups = new Map<string, { sizes: Map<string, number>; options: KeyedOption[] }>();
   for (const option of options) {
     const sizes = outputSizes(planned, option.profile, option.shape);

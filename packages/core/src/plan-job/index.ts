@@ -1,4 +1,3 @@
-export type { NodeKind } from "./step-options.ts";
 export { describePaths } from "./configured-plan.ts";
 export * from "./knowledge.ts";
 export * from "./paths.ts";
@@ -7,3 +6,4 @@ export { classifyQuestion, OTHER_CLASS, questionClassOf } from "./question-class
 export * from "./rechoose.ts";
 export * from "./simulate-schedule.ts";
 export { type InputSize, sourceName } from "./sizes.ts";
+export type { NodeKind } from "./step-options.ts";

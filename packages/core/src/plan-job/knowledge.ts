@@ -45,7 +45,8 @@ export interface Knowledge {
 export function qualityKnowledge(model: QualityModel): QualityKnowledge {
   const visitedByClass = new Map<string, readonly VisitedConfiguration[]>();
   const bases = new Map<string, ReturnType<QualityModel["pathBase"]>>();
-  const retentions = new Map<string, UncertainFactor>();
+  /** By class, label and option: asked for every option of every plan. */
+  const retentions = new Map<string, Map<string, Map<string, UncertainFactor>>>();
   const visited = (questionClass: string): readonly VisitedConfiguration[] => {
     const known = visitedByClass.get(questionClass);
     if (known !== undefined) return known;
@@ -64,10 +65,11 @@ export function qualityKnowledge(model: QualityModel): QualityKnowledge {
     visited,
     pathBase: (pathKey, questionClass) =>
       remember(bases, `${questionClass}\n${pathKey}`, () => model.pathBase(pathKey, questionClass)),
-    retention: (label, option, questionClass) =>
-      remember(retentions, `${questionClass}\n${label}\n${option}`, () =>
-        model.retention(label, option, questionClass),
-      ),
+    retention: (label, option, questionClass) => {
+      const byLabel = remember(retentions, questionClass, () => new Map());
+      const byOption = remember(byLabel, label, () => new Map<string, UncertainFactor>());
+      return remember(byOption, option, () => model.retention(label, option, questionClass));
+    },
     sureRatio: (pathKey, questionClass) => {
       const some = visited(questionClass).find((it) => it.pathKey === pathKey);
       return some === undefined ? null : (model.sureRatio(some.key, questionClass)?.mean ?? null);

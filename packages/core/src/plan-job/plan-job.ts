@@ -220,13 +220,12 @@ export class JobPlanner {
 
   private resolveTiers({ qualityTier, latencyTier, ...slo }: Slo): Slo {
     const quality = qualityTier === undefined ? null : this.qualityScale();
-    const latency =
-      latencyTier === undefined
-        ? null
-        : latencyTiers(this.withLimits({}));
+    const latency = latencyTier === undefined ? null : latencyTiers(this.withLimits({}));
     return {
       ...slo,
-      ...(qualityTier === undefined || quality === null ? {} : { qualityMin: quality[qualityTier] }),
+      ...(qualityTier === undefined || quality === null
+        ? {}
+        : { qualityMin: quality[qualityTier] }),
       ...(latencyTier === undefined || latency === null
         ? {}
         : { latencyMsMax: latency[latencyTier] }),

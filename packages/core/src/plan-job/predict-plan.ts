@@ -6,11 +6,11 @@ import { groupCapabilities } from "../capability.ts";
 import { evaluateChoice } from "../optimize/evaluate.ts";
 import { configurationKey, pathKey } from "../profile/configuration.ts";
 import { CaseBuilder, type CaseContext } from "./cases.ts";
-import { optionIdOf } from "./step-options.ts";
 import { materialize } from "./materialize.ts";
 import type { PlanJobRequest } from "./plan-job.ts";
 import { classifyQuestion, questionClassesOf } from "./question-class.ts";
 import { inputSizes } from "./sizes.ts";
+import { optionIdOf } from "./step-options.ts";
 
 /** The plan with its prediction, or as it is where a profile is missing. */
 export function predictPlan(plan: JobPlan, request: PlanJobRequest): JobPlan {

@@ -14,8 +14,8 @@ import { configurationKey } from "../profile/configuration.ts";
 import type { PlanCase } from "./cases.ts";
 import { materialize } from "./materialize.ts";
 import { JobPlanner, type JobProgress, type PlanJobRequest } from "./plan-job.ts";
-import { optionIdOf } from "./step-options.ts";
 import { attemptShape, outputSizes, inputSizes as sizesOfInputs } from "./sizes.ts";
+import { optionIdOf } from "./step-options.ts";
 
 export interface RechooseRequest extends PlanJobRequest {
   readonly progress: JobProgress;

@@ -39,6 +39,13 @@ export interface OptionContext {
 /** An option of the option key that it belongs to. */
 export type KeyedOption = StepOption & { readonly key: string };
 
+type KeyedCandidate = Candidate & { readonly key: string };
+
+export interface OptionQuery {
+  readonly sizes: ValueSizes;
+  readonly isWanted: (optionKey: string) => boolean;
+}
+
 /** A small batch: between one by one and one per core. */
 const BATCH_ITEMS_FEW = 4;
 
@@ -46,28 +53,34 @@ export class StepOptionSource {
   /** Executors of which nothing is known. */
   readonly unknown = new Set<string>();
   private readonly context: OptionContext;
-  private readonly candidates = new Map<string, readonly Candidate[]>();
-  private readonly known = new Map<string, readonly KeyedOption[]>();
+  private readonly candidates = new Map<string, readonly KeyedCandidate[]>();
+  private readonly known = new Map<string, Map<string, readonly KeyedOption[]>>();
 
   constructor(context: OptionContext) {
     this.context = context;
   }
 
-  /** All options, or those of one option key. */
+  /** Options whose key is wanted: only those are worked out. */
   optionsOf(
     planned: PlannedStep,
     step: WorkflowStep | undefined,
-    sizes: ValueSizes,
+    { sizes, isWanted }: OptionQuery,
   ): readonly KeyedOption[] {
     const asked = stepText(planned, step);
     const memoKey = `${asked} ${this.sizesText(planned, sizes)}`;
-    const known = this.known.get(memoKey);
-    if (known !== undefined) return known;
-    const made = this.candidatesFor(asked, planned, step).flatMap((candidate) =>
-      this.make(planned, candidate, sizes),
-    );
-    this.known.set(memoKey, made);
-    return made;
+    const known = this.known.get(memoKey) ?? new Map<string, readonly KeyedOption[]>();
+    this.known.set(memoKey, known);
+    const options: KeyedOption[] = [];
+    for (const candidate of this.candidatesFor(asked, planned, step)) {
+      if (!isWanted(candidate.key)) continue;
+      let made = known.get(candidate.key);
+      if (made === undefined) {
+        made = this.make(planned, candidate, sizes);
+        known.set(candidate.key, made);
+      }
+      options.push(...made);
+    }
+    return options;
   }
 
   private sizesText(planned: PlannedStep, sizes: ValueSizes): string {
@@ -85,7 +98,7 @@ export class StepOptionSource {
     asked: string,
     planned: PlannedStep,
     step: WorkflowStep | undefined,
-  ): readonly Candidate[] {
+  ): readonly KeyedCandidate[] {
     const known = this.candidates.get(asked);
     if (known !== undefined) return known;
     const { capabilities, availability, constraints, knowledge } = this.context;
@@ -93,12 +106,15 @@ export class StepOptionSource {
     const executors = capability === undefined ? [] : availableExecutors(capability, availability);
     const all = candidatesOf(planned, { step, executors, constraints });
     // Without any knowledge of quality only the reference is safe: a cheaper knob might ruin it.
-    const found = knowledge.quality === null ? all.slice(0, 1) : all;
+    const found = (knowledge.quality === null ? all.slice(0, 1) : all).map((it) => ({
+      ...it,
+      key: optionKey({ executor: it.entry.id, knobs: it.knobs }),
+    }));
     this.candidates.set(asked, found);
     return found;
   }
 
-  private make(planned: PlannedStep, candidate: Candidate, sizes: ValueSizes): KeyedOption[] {
+  private make(planned: PlannedStep, candidate: KeyedCandidate, sizes: ValueSizes): KeyedOption[] {
     const { kinds, knowledge } = this.context;
     const { entry, knobs } = candidate;
     return kinds
@@ -118,7 +134,7 @@ export class StepOptionSource {
   /** Items per attempt that are worth a look: all at once, one attempt per core, a few. */
   private batches(
     planned: PlannedStep,
-    { entry }: Candidate,
+    { entry }: KeyedCandidate,
     sizes: ValueSizes,
   ): readonly (number | null)[] {
     const source = planned.fanOut === undefined ? undefined : planned.inputs[planned.fanOut];
@@ -134,7 +150,7 @@ export class StepOptionSource {
 
   private makeOne(it: {
     readonly planned: PlannedStep;
-    readonly candidate: Candidate;
+    readonly candidate: KeyedCandidate;
     readonly kind: NodeKind;
     readonly profile: StepOption["profile"];
     readonly batch: number | null;
@@ -142,23 +158,24 @@ export class StepOptionSource {
   }): KeyedOption {
     const { planned, candidate, kind, profile, batch, sizes } = it;
     const { rates, dispatchMs, kinds } = this.context;
-    const { entry, knobs } = candidate;
+    const { entry, knobs, key } = candidate;
     const batchItems = batch === null ? {} : { batchItems: batch };
     const shape = attemptShape({ ...planned, ...batchItems }, entry, sizes);
     const parts: EstimateParts = { rates, speedFactor: kind.speedFactor, dispatchMs };
     const cost = stepCost(entry, profile, shape, parts);
     const nodeKind = kinds.length > 1 ? kind.kind : null;
-    const choice = { executor: entry.id, knobs, ...batchItems };
-    const id = optionIdOf(nodeKind === null ? choice : { ...choice, nodeKind });
+    const id = idOf(key, batch, nodeKind);
     const point = toPoint(id, entry, cost, { attempts: shape.attempts, logLoss: 0, dispatchMs });
-    const key = optionKey(choice);
     return { id, key, entry, knobs, nodeKind, batchItems: batch, profile, shape, point };
   }
 }
 
 function stepText(planned: PlannedStep, step: WorkflowStep | undefined): string {
   const { capability, fanOut, batchItems, inputs } = planned;
-  const fixed = step?.executor === undefined && step?.knobs === undefined ? "" : canonicalJson({ executor: step.executor ?? null, knobs: step.knobs ?? {} });
+  const fixed =
+    step?.executor === undefined && step?.knobs === undefined
+      ? ""
+      : canonicalJson({ executor: step.executor ?? null, knobs: step.knobs ?? {} });
   return `${planned.step} ${capability} ${fanOut ?? ""} ${batchItems ?? ""} ${Object.keys(inputs).join()} ${fixed}`;
 }
 
@@ -166,7 +183,9 @@ function stepText(planned: PlannedStep, step: WorkflowStep | undefined): string 
 export function optionIdOf(
   planned: Pick<JobPlan["steps"][number], "executor" | "knobs" | "batchItems" | "nodeKind">,
 ): string {
-  const { batchItems, nodeKind } = planned;
-  const batch = batchItems === undefined ? "" : `/${batchItems}`;
-  return `${optionKey(planned)}${batch}${nodeKind === undefined ? "" : `@${nodeKind}`}`;
+  return idOf(optionKey(planned), planned.batchItems ?? null, planned.nodeKind ?? null);
+}
+
+function idOf(key: string, batch: number | null, nodeKind: string | null): string {
+  return `${key}${batch === null ? "" : `/${batch}`}${nodeKind === null ? "" : `@${nodeKind}`}`;
 }

@@ -21,7 +21,10 @@ export type TierScale = Readonly<Record<SloTier, number>>;
 /** Promised qualities of the configurations that were visited; null where none was. */
 export function qualityTiers(qualities: readonly number[]): TierScale | null {
   if (qualities.length === 0) return null;
-  return byTier([...qualities].sort((a, b) => a - b), 1 - TOLERANCE_RATIO);
+  return byTier(
+    [...qualities].sort((a, b) => a - b),
+    1 - TOLERANCE_RATIO,
+  );
 }
 
 export function latencyTiers(cases: readonly PlanCase[]): TierScale {
