@@ -166,6 +166,20 @@ describe("cutting", () => {
     expect(cutSpeech(WAV, [{ startSec: 1, endSec: 58 }])).toBeNull();
   });
 
+  it("holds each span as often as it shall be heard, with the same times", () => {
+    const spans = [
+      { startSec: 10, endSec: 18 },
+      { startSec: 40, endSec: 48 },
+    ];
+    const once = cutSpeech(WAV, spans)?.pieces ?? [];
+    const twice = cutSpeech(WAV, spans, 2)?.pieces ?? [];
+    const starts = once.map((it) => it.startSec);
+    expect(twice.map((it) => it.startSec)).toEqual([...starts, ...starts]);
+    expect(twice.map((it) => it.atSec)).toEqual(
+      twice.map((it) => it.atSec).toSorted((a, b) => a - b),
+    );
+  });
+
   it("C2, C3: times come back, and the lead is not kept", () => {
     const pieces = [
       { startSec: 20, endSec: 25, atSec: 4 },

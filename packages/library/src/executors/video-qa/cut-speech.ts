@@ -39,8 +39,12 @@ export interface CutSpeech {
   readonly pieces: readonly Piece[];
 }
 
-/** Null when the spans leave out so little that the whole is as good. */
-export function cutSpeech(wav: Buffer, spans: readonly TimeSpan[]): CutSpeech | null {
+/**
+ * Null when the spans leave out so little that the whole is as good.
+ *
+ * `hearings`: how often each span is in it, one hearing after the other.
+ */
+export function cutSpeech(wav: Buffer, spans: readonly TimeSpan[], hearings = 1): CutSpeech | null {
   const durationSec = (wav.length - WAV_HEAD_BYTES) / BYTES_PER_SEC;
   const grown = join(
     spans
@@ -59,7 +63,7 @@ export function cutSpeech(wav: Buffer, spans: readonly TimeSpan[]): CutSpeech | 
   const parts: Buffer[] = [lead, pause];
   const pieces: Piece[] = [];
   let bytes = lead.length + pause.length;
-  for (const span of grown) {
+  for (const span of Array.from({ length: hearings }, () => grown).flat()) {
     const samples = wav.subarray(byteAt(span.startSec), byteAt(span.endSec));
     pieces.push({ ...span, atSec: bytes / BYTES_PER_SEC });
     parts.push(samples, pause);

@@ -42,7 +42,10 @@ export const recognizeSpeech: ExecutorFunction = async (call) => {
     ? given
     : join(call.scratchDir, await convertToSpeechWav(call, given, "audio file"));
   const spans = await spotWords(call, path, focus);
-  const cut = spans.length === 0 ? null : cutSpeech(await readFile(path), spans);
+  const cut =
+    spans.length === 0
+      ? null
+      : cutSpeech(await readFile(path), spans, Number(call.knobs["hearings"] ?? 1));
   if (cut === null) return { transcript: await recognize(call, path) };
   const cutPath = join(call.scratchDir, "focus.wav");
   await writeFile(cutPath, cut.wav);
