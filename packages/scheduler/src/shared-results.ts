@@ -221,8 +221,9 @@ export class SharedResults {
   private keep(key: string, work: ShareableWork, result: SharedResult): void {
     this.remove(key);
     const { countMax, bytesMax, ageMsMax } = this.options;
-    const values = [...Object.values(work.inputs), ...Object.values(result.outputs)];
-    const bytes = values.reduce((sum, value) => sum + this.bytesOf(value), 0);
+    let bytes = 0;
+    for (const value of Object.values(work.inputs)) bytes += this.bytesOf(value);
+    for (const value of Object.values(result.outputs)) bytes += this.bytesOf(value);
     if (bytes > bytesMax) return;
     const node = this.fleet.node(result.place.node);
     if (node === undefined) return; // its programs are not known any more
@@ -286,14 +287,18 @@ export function holdersOf(
   outputs: Readonly<Record<string, PassedValue>>,
   nodesOf: (artifact: string) => readonly string[],
 ): ReadonlyMap<string, readonly string[]> {
-  const refs = Object.values(outputs).flatMap((value) => artifactsIn(value));
-  return new Map(refs.map(({ artifact }) => [artifact, nodesOf(artifact)]));
+  const holders = new Map<string, readonly string[]>();
+  for (const value of Object.values(outputs)) {
+    for (const { artifact } of artifactsIn(value)) holders.set(artifact, nodesOf(artifact));
+  }
+  return holders;
 }
 
 function programsText(
   { programs }: ExecutorEntry,
   versions: Readonly<Record<string, string>>,
 ): string {
+  if (programs.length === 0) return "";
   return programs.map((name) => `${name}=${versions[name] ?? ""}`).join("\n");
 }
 

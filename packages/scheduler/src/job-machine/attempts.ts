@@ -12,7 +12,7 @@ import {
   TRANSIENT_FAILURES_MAX,
 } from "@murakkab/protocol";
 import { artifactsIn, lengthOf } from "../passed-value.ts";
-import type { MachineState } from "./machine-state.ts";
+import { type MachineState, NOTHING_HELD } from "./machine-state.ts";
 import {
   type AttemptId,
   attemptKey,
@@ -74,27 +74,22 @@ export function onFinished(state: MachineState, input: Finished): readonly JobEf
   }
   book(run, input);
   markDone(run, unit, input);
-  const effects: JobEffect[] = [
-    emit(
-      "attempt-finished",
-      {
-        ...id,
-        ...place,
-        ...(batchOf(run.planned) === null ? {} : { batchItems: unit.itemCount }),
-        runMs: measure.runMs,
-        cpuSec: measure.cpuSec,
-        startedAtMs: measure.startedAtMs,
-        endedAtMs: measure.endedAtMs,
-        done: run.doneCount,
-        total: run.total,
-        inputsHash: unit.inputsHash,
-        ...(input.shared === undefined ? {} : { shared: input.shared }),
-      },
-      { outputs, measure, cost },
-    ),
-  ];
+  const data: Record<string, unknown> = {
+    ...id,
+    ...place,
+    runMs: measure.runMs,
+    cpuSec: measure.cpuSec,
+    startedAtMs: measure.startedAtMs,
+    endedAtMs: measure.endedAtMs,
+    done: run.doneCount,
+    total: run.total,
+    inputsHash: unit.inputsHash,
+  };
+  if (batchOf(run.planned) !== null) data["batchItems"] = unit.itemCount;
+  if (input.shared !== undefined) data["shared"] = input.shared;
+  const effects = [emit("attempt-finished", data, { outputs, measure, cost })];
   if (run.doneCount === run.total) effects.push(...completeStep(run));
-  state.held = new Set();
+  state.held = NOTHING_HELD;
   effects.push(...goOn(state, input.nowMs));
   return effects;
 }
@@ -175,7 +170,7 @@ function retry(
 /** A failure costs time and money: whoever asked to be asked may choose otherwise. */
 function askAgain(state: MachineState, nowMs: number): readonly JobEffect[] {
   if (!state.asksFirst) return [];
-  state.held = new Set();
+  state.held = NOTHING_HELD;
   const effects = goOn(state, nowMs, "retry");
   const isAsked = effects.some((effect) => effect.kind === "boundary");
   return isAsked ? effects : [...effects, { kind: "boundary", at: "retry" }];

@@ -19,6 +19,8 @@ export interface Ending {
   readonly awaited: Set<string>;
 }
 
+export const NOTHING_HELD: ReadonlySet<string> = new Set();
+
 export class MachineState {
   plan: JobPlan;
   readonly steps: Map<string, StepRun>;
@@ -34,7 +36,7 @@ export class MachineState {
   /** Whether `boundary` effects are given before steps start. */
   readonly asksFirst: boolean;
   /** Steps that may not start before something changes. */
-  held: ReadonlySet<string> = new Set();
+  held: ReadonlySet<string> = NOTHING_HELD;
   /** Reasons of the replans so far. */
   readonly replans: string[] = [];
   /** Canonical text of what is chosen now. */
@@ -57,6 +59,11 @@ export class MachineState {
   /** Nothing new is begun. */
   get isOver(): boolean {
     return this.isFinished || this.ending !== null;
+  }
+
+  get isAllDone(): boolean {
+    for (const run of this.steps.values()) if (run.state !== "done") return false;
+    return true;
   }
 
   /** J1. */

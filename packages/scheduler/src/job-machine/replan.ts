@@ -6,7 +6,7 @@
  */
 import { assert, canonicalJson } from "@murakkab/kit";
 import type { JobPlan, PlannedStep } from "@murakkab/model";
-import type { MachineState } from "./machine-state.ts";
+import { type MachineState, NOTHING_HELD } from "./machine-state.ts";
 import { emit, type JobEffect, type Replan } from "./machine-types.ts";
 import { newStepRun } from "./step-run.ts";
 
@@ -64,7 +64,7 @@ export function replan(
   };
   adopt(state, changed, plan);
   state.replans.push(reason);
-  state.held = new Set();
+  state.held = NOTHING_HELD;
   return [emit("replanned", { reason, ...changed }), { kind: "boundary", at: "replan" }];
 }
 

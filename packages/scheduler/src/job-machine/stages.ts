@@ -22,7 +22,8 @@ export interface SettledStage {
 
 /** J7. Waits for a draft that is not done, or was not looked at yet. */
 export function isDeferred(state: MachineState, { planned }: StepRun): boolean {
-  const { stages = [] } = state.plan;
+  const { stages } = state.plan;
+  if (stages === undefined) return false;
   return stages.some(
     (stage) => stage.deferred.includes(planned.step) && !state.settled.has(stage.draft),
   );

@@ -38,9 +38,12 @@ export function goOn(
   let isAsking = false;
   // A step over an empty list is done at once and may make its successors ready.
   while (hasProgress && !state.isOver) {
-    const settled = settleStages(state);
-    effects.push(...settled, ...endEarly(state));
-    hasProgress = settled.length > 0;
+    hasProgress = false;
+    if (state.plan.stages !== undefined) {
+      const settled = settleStages(state);
+      effects.push(...settled, ...endEarly(state));
+      hasProgress = settled.length > 0;
+    }
     isAsking = false;
     for (const run of state.steps.values()) {
       if (state.isOver || !state.hasInputs(run.planned)) continue;
@@ -58,7 +61,7 @@ export function goOn(
     }
   }
   if (isAsking && !state.isOver) return [...effects, { kind: "boundary", at }];
-  if (!state.isOver && [...state.steps.values()].every((run) => run.state === "done")) {
+  if (!state.isOver && state.isAllDone) {
     effects.push(...finish(state, "succeeded", state.sourceValue(state.plan.output), null));
   }
   return effects;
@@ -127,12 +130,11 @@ function startStep(state: MachineState, run: StepRun, nowMs: number): readonly J
   }
   openUnits(run, total, nowMs);
   const batchItems = batchOf(run.planned);
-  const size = batchItems === null ? {} : { batchItems };
-  return [
-    emit("step-started", { step, executor, total, ...size }),
-    ...run.units.map((unit) => dispatch(state, run, unit, 0)),
-    ...(total === 0 ? completeStep(run) : []),
-  ];
+  const data = { step, executor, total };
+  const effects = [emit("step-started", batchItems === null ? data : { ...data, batchItems })];
+  for (const unit of run.units) effects.push(dispatch(state, run, unit, 0));
+  if (total === 0) effects.push(...completeStep(run));
+  return effects;
 }
 
 export function dispatch(
@@ -157,16 +159,17 @@ export function send(
   unit.state = how.resumeAt === null ? "pending" : "running";
   const inputs = state.inputsOf(planned, unit);
   unit.inputsHash = state.hashInputs(planned, inputs);
-  return {
+  const effect: JobEffect = {
     kind: "dispatch",
     id: { step: planned.step, item: unit.first, attempt: unit.attempt },
     planned,
     inputs,
     inputsHash: unit.inputsHash,
-    ...(batchOf(planned) === null ? {} : { batchItems: unit.itemCount }),
     avoidInstances: new Set(unit.failedInstances),
-    ...how,
+    repeat: how.repeat,
+    resumeAt: how.resumeAt,
   };
+  return batchOf(planned) === null ? effect : { ...effect, batchItems: unit.itemCount };
 }
 
 export function completeStep(run: StepRun): readonly JobEffect[] {

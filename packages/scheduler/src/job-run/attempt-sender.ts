@@ -79,6 +79,8 @@ export interface SenderSettings {
 /** An attempt that is out, waiting for its turn included. */
 interface Outgoing {
   readonly effect: Dispatch;
+  /** See attemptKey. */
+  readonly id: string;
   readonly key: string;
   readonly executor: ExecutorEntry;
   /** Null while it waits for its repeat, its budget, or for an equal attempt. */
@@ -88,6 +90,8 @@ interface Outgoing {
   startedAtMs: number;
   /** Its upper bound is taken out of the job's budget. */
   isReserved: boolean;
+  /** Null where nobody may share it. */
+  work: ShareableWork | null;
   claim: Claim | null;
 }
 
@@ -123,19 +127,19 @@ export class AttemptSender {
     const { jobId } = this.settings.record.submission;
     const { step, item } = effect.id;
     const outgoing: Outgoing = {
-      ...{
-        effect,
-        executor,
-        handle: null,
-        place: null,
-        startedAtMs: 0,
-        isReserved: false,
-        claim: null,
-      },
+      effect,
+      id: attemptKey(effect.id),
       key: `${jobId}:${step}:${item}:${effect.inputsHash}`,
+      executor,
+      handle: null,
       cancelRepeat: () => undefined,
+      place: null,
+      startedAtMs: 0,
+      isReserved: false,
+      work: null,
+      claim: null,
     };
-    this.out.set(attemptKey(effect.id), outgoing);
+    this.out.set(outgoing.id, outgoing);
     this.sendWithin(outgoing);
   }
 
@@ -158,18 +162,13 @@ export class AttemptSender {
 
   /** One that a former owner sent runs already: it is asked for, and nobody waits for it. */
   private shareOrSubmit(outgoing: Outgoing): void {
-    const work = this.shareableWork(outgoing);
     const { shared } = this.parts;
-    if (shared === undefined || work === null || outgoing.effect.resumeAt !== null) {
+    outgoing.work = this.shareableWork(outgoing);
+    if (shared === undefined || outgoing.work === null || outgoing.effect.resumeAt !== null) {
       this.submit(outgoing);
       return;
     }
-    const isFresh = this.settings.record.submission.fresh === true;
-    if (isFresh) {
-      this.submit(outgoing);
-      return;
-    }
-    outgoing.claim = shared.claim(work, {
+    outgoing.claim = shared.claim(outgoing.work, {
       onResult: (result) => this.onShared(outgoing, result),
       onLead: () => this.submit(outgoing),
     });
@@ -177,7 +176,8 @@ export class AttemptSender {
 
   private shareableWork({ effect, executor }: Outgoing): ShareableWork | null {
     if (this.parts.shared === undefined || !SharedResults.isShareable(executor)) return null;
-    const { jobId, tenant, constraints } = this.settings.record.submission;
+    const { jobId, tenant, constraints, fresh } = this.settings.record.submission;
+    if (fresh === true) return null;
     const { inputs, inputsHash, batchItems } = effect;
     const { labels = {}, staysOnHost = false } = constraints;
     const hasLabels = Object.keys(labels).length > 0;
@@ -217,12 +217,12 @@ export class AttemptSender {
     outputs: Readonly<Record<string, PassedValue>>,
     place: AttemptPlace,
   ): void {
-    const work = this.shareableWork(outgoing);
+    const { work, claim } = outgoing;
     if (work === null) return;
     const { holds } = this.settings;
     const holders = holdersOf(outputs, (artifact) => holds.nodesOf(artifact));
     const result = { jobId: work.jobId, outputs, place, holders };
-    this.parts.shared?.finish(outgoing.claim, work, result);
+    this.parts.shared?.finish(claim, work, result);
   }
 
   /** Others need not wait for this one. */
@@ -240,7 +240,8 @@ export class AttemptSender {
       where: whereabouts(record, effect.planned, this.parts.fleet),
       avoidInstances: effect.avoidInstances,
       localBytes: holds.localBytes(effect.inputs),
-      ...{ deadline, dueAtMs },
+      deadline,
+      dueAtMs,
       makeRequest: (place) => this.makeRequest(outgoing, place),
       onStarted: (place) => this.onStarted(outgoing, place),
       onFinished: (place, outputs, measure) =>
@@ -316,7 +317,9 @@ export class AttemptSender {
     this.observe(outgoing, result);
     this.settings.budget?.settle(effect.id, cost);
     this.offer(outgoing, result.outputs, result.place);
-    feed({ kind: "attempt-finished", id: effect.id, ...result, cost, nowMs: nowMs() });
+    const { place, outputs, measure } = result;
+    const { id } = effect;
+    feed({ kind: "attempt-finished", id, place, outputs, measure, cost, nowMs: nowMs() });
     this.sendStarved();
   }
 
@@ -369,8 +372,8 @@ export class AttemptSender {
   }
 
   /** False: it was told before (E1). */
-  private forgetOne({ effect }: Outgoing): boolean {
-    return this.out.delete(attemptKey(effect.id));
+  private forgetOne({ id }: Outgoing): boolean {
+    return this.out.delete(id);
   }
 
   /** A result that came another way than as the answer to our ask. False: nobody waits for it. */
@@ -408,7 +411,7 @@ export class AttemptSender {
 
   /** It did not answer: billed for its reserved cores until now, as if they had been busy. */
   private giveUp(outgoing: Outgoing, error: WireError): void {
-    if (!this.out.has(attemptKey(outgoing.effect.id))) return;
+    if (!this.out.has(outgoing.id)) return;
     const runMs = Math.max(0, this.settings.nowMs() - outgoing.startedAtMs);
     const endedAtMs = this.parts.clock.wallMs();
     const measure = {

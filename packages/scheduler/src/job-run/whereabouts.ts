@@ -4,12 +4,16 @@ import { ANY_NODE_KIND, type PlannedStep } from "@murakkab/model";
 import type { JobRecord } from "@murakkab/protocol";
 import type { Fleet } from "../fleet.ts";
 
+const NO_LABELS: NodeConstraints["labels"] = {};
+const ANYWHERE: NodeConstraints = { labels: NO_LABELS };
+
 export function whereabouts(
   record: JobRecord,
   { nodeKind }: PlannedStep,
   fleet: Pick<Fleet, "node" | "listNodes">,
 ): NodeConstraints {
-  const { labels = {}, staysOnHost = false } = record.submission.constraints;
+  const { labels = NO_LABELS, staysOnHost = false } = record.submission.constraints;
+  if (labels === NO_LABELS && !staysOnHost && nodeKind === undefined) return ANYWHERE;
   const nodes = staysOnHost ? nodesWithInputs(record, fleet) : null;
   return {
     labels,
