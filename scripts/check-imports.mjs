@@ -36,7 +36,7 @@ export const ROOMS = {
   worker: ["kit", "model", "protocol", "bus", "actor", "library"],
   sdk: ["kit", "model", "protocol", "bus"],
   chaos: ["kit", "model", "protocol", "bus"],
-  cli: ["kit", "model", "protocol", "bus", "sdk", "library", "chaos"],
+  cli: ["kit", "model", "protocol", "bus", "core", "sdk", "library", "chaos"],
   testkit: null,
 };
 

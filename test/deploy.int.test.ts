@@ -56,6 +56,7 @@ const SCHEDULERS_ONLY = [
   "$KV.MK_NODES.n1",
   "$KV.MK_QUARANTINE.x",
   "$KV.MK_ACTORS.x",
+  "$KV.MK_PROFILES.x",
 ];
 
 function natsServer(): string {

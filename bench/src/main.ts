@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME [--json] [--long] [--profile]`: measures and prints one report.
+ * `npm run bench -- NAME [--json] [--long] [--profile] [--seed TEXT]`: measures and prints one report.
  *
  * Progress goes to standard error; the last line of standard output is the report's object.
  */
@@ -7,12 +7,15 @@ import { parseArgs } from "node:util";
 import { runBusBench } from "@murakkab/bus/bench";
 import { describeError, InvalidArgumentError } from "@murakkab/kit";
 import { actorsBench } from "./actors.ts";
+import { chooseBench } from "./choose.ts";
 import { dagBench } from "./dag.ts";
 import { footprintBench } from "./footprint.ts";
 import { overheadBench } from "./overhead.ts";
 import { overloadBench } from "./overload.ts";
+import { predictBench } from "./predict.ts";
 import { recoveryBench } from "./recovery.ts";
 import { type Bench, formatTable } from "./report.ts";
+import { sloBench } from "./slo.ts";
 import { videoQaBench } from "./video-qa.ts";
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -27,6 +30,9 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "video-qa": videoQaBench,
   footprint: footprintBench,
   actors: actorsBench,
+  choose: chooseBench,
+  slo: sloBench,
+  predict: predictBench,
   recovery: recoveryBench,
 };
 
@@ -38,6 +44,7 @@ async function main(): Promise<void> {
       json: { type: "boolean" },
       long: { type: "boolean" },
       profile: { type: "boolean" },
+      seed: { type: "string" },
       verbose: { type: "boolean" },
     },
   });
@@ -55,6 +62,7 @@ async function main(): Promise<void> {
   const report = await bench.run({
     isLong: values.long === true,
     isProfiled: values.profile === true,
+    seed: values.seed ?? "1",
     signal: controller.signal,
     say: (line) => void process.stderr.write(`${line}\n`),
   });

@@ -26,6 +26,8 @@ export interface BenchContext {
   readonly isLong: boolean;
   /** Write CPU profiles and tell the hot spots, where a bench can; figures are then no figures. */
   readonly isProfiled: boolean;
+  /** Of what is drawn, where a bench draws: another text gives other instances. */
+  readonly seed: string;
   readonly signal: AbortSignal;
   /** One line on standard error. */
   readonly say: (line: string) => void;

@@ -204,7 +204,7 @@ describe("refused submissions name field, value and what was expected", () => {
     [
       "bad slo",
       { description: "x", slo: "cost<2 bananas" },
-      { code: "INVALID_ARGUMENT", field: "slo", says: /character 1 .*dollars/ },
+      { code: "INVALID_ARGUMENT", field: "slo", says: /character 8 .*dollars/ },
     ],
     [
       "knob outside its values",

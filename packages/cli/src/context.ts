@@ -23,7 +23,15 @@ export interface Context {
   readonly paintErr: Paint;
 }
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  /** A counter-offer or a rejection. */
+  notAccepted: 3,
+  interrupted: 130,
+  terminated: 143,
+} as const;
 
 /** Reason of an aborted signal. */
 export class Interrupted extends Error {

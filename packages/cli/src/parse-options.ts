@@ -1,8 +1,9 @@
 /** Values of command-line options. Every error is a UsageError naming option, value, expectation. */
-import { describeError } from "@murakkab/kit";
-import type { KnobValue, KnobValues } from "@murakkab/model";
-import { OBJECTIVES, type Objective, parseSlo } from "@murakkab/model";
+import { describeError, isRuntimeError } from "@murakkab/kit";
+import type { KnobValue, KnobValues, SloAxis } from "@murakkab/model";
+import { OBJECTIVES, type Objective, parseSlo, SLO_AXES } from "@murakkab/model";
 import { UsageError } from "./context.ts";
+import { caretLines } from "./render/caret.ts";
 
 function refuse(option: string, value: string, expected: string): never {
   throw new UsageError(`--${option} is "${value}", expected ${expected}`, { field: option });
@@ -37,13 +38,23 @@ export function parseObjective(text: string): Objective {
   return found ?? refuse("objective", text, `one of ${OBJECTIVES.join(", ")}`);
 }
 
+/** The axis of a counter-offer that may give way. */
+export function parseAxis(option: string, text: string): SloAxis {
+  const found = SLO_AXES.find((axis) => axis === text);
+  return found ?? refuse(option, text, `one of ${SLO_AXES.join(", ")}`);
+}
+
 /** Several `--slo` are one list. The text goes to the scheduler as it is, once it is known good. */
 export function parseSloOption(texts: readonly string[]): string {
   const slo = texts.join(",");
   try {
     parseSlo(slo);
   } catch (error) {
-    throw new UsageError(`--slo: ${describeError(error)}`, { field: "slo" });
+    const position = isRuntimeError(error) ? error.context["position"] : undefined;
+    throw new UsageError(`--slo: ${describeError(error)}`, {
+      field: "slo",
+      ...(typeof position === "number" ? { detail: caretLines(slo, position).join("\n") } : {}),
+    });
   }
   return slo;
 }

@@ -27,6 +27,7 @@ export function buildProgram(context: Context, done: Done): Command {
   addJobCommands(program, context, done);
   addViewCommands(program, context, done);
   addLibraryCommands(program, context, done);
+  addProfileCommands(program, context, done);
   return program;
 }
 
@@ -127,16 +128,29 @@ function addRequestOptions(command: Command): Command {
       "--workflow <name|file.yaml>",
       "a workflow of the library or of your own (default: planned)",
     )
-    .addOption(repeated("--slo <bounds>", 'such as "cost<$2,latency<30s,energy<1Wh"'))
-    .option("--objective <axis>", "cost, energy, latency or quality")
+    .addOption(
+      repeated(
+        "--slo <bounds>",
+        'such as "cost<$2,latency<30s,energy<1Wh,quality>=0.8", or a tier: best, good, fair, basic',
+      ),
+    )
+    .option("--objective <axis>", "cost, energy, latency, quality or resources")
     .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
     .addOption(repeated("--knob <executor.knob=value>", "fix a knob"))
     .addOption(repeated("--label <name=value>", "only on nodes with this label"))
+    .option("--on-host", "no data leaves the host that holds the inputs")
     .option("--tenant <name>", "who pays")
     .option("--deadline <time>", "give up after this time, such as 60s")
     .option("--fresh", "run every step, use no results of other jobs")
     .option("--id <uuid>", "job id of your own choice")
     .option("--idempotency-key <key>", "two submissions with one key are one job");
+}
+
+function addPictureOptions(command: Command): Command {
+  return command
+    .option("--all", "every option that was turned down, not only the most telling ones")
+    .option("--html <file>", "write all of it as one page that needs nothing else")
+    .option("--svg <file>", "write the picture of the frontier");
 }
 
 function addJobCommands(program: Command, context: Context, done: Done): void {
@@ -147,17 +161,30 @@ function addJobCommands(program: Command, context: Context, done: Done): void {
   )
     .option("--watch", "show its steps while it runs")
     .option("--no-wait", "print the job id once it is accepted")
+    .option("--accept-offer <axis>", "let this axis give way when the bounds can't hold together")
     .action(async (description: string | undefined, flags) => {
       const { submit } = await import("./commands/submit.ts");
       done(await submit(context, description, flags));
     });
-  addRequestOptions(
-    program
-      .command("plan [description]")
-      .description("show the plan that a job would get; run nothing"),
+  addPictureOptions(
+    addRequestOptions(
+      program
+        .command("plan [description]")
+        .description("show the plan that a job would get, why, and its cost; run nothing"),
+    ),
   ).action(async (description: string | undefined, flags) => {
-    const { plan } = await import("./commands/submit.ts");
+    const { plan } = await import("./commands/plan.ts");
     done(await plan(context, description, flags));
+  });
+  addPictureOptions(
+    common(
+      program
+        .command("explain <id>")
+        .description("show why a job got its plan, and what became of what was predicted"),
+    ),
+  ).action(async (id: string, flags) => {
+    const { explain } = await import("./commands/explain.ts");
+    done(await explain(context, id, flags));
   });
   common(program.command("jobs").description("list jobs, newest first"))
     .option("--limit <count>", "at most this many", "20")
@@ -240,4 +267,62 @@ function addLibraryCommands(program: Command, context: Context, done: Done): voi
       done(await checkLibrary(context, dir, flags));
     },
   );
+}
+
+function addProfileCommands(program: Command, context: Context, done: Done): void {
+  common(
+    program
+      .command("profile <executor|workflow>")
+      .description("run it on the cluster over its knobs, and learn times, costs and quality"),
+  )
+    .option("--dataset <file>", "labelled questions, with the video that they are about")
+    .option("--input <file...>", "run on these instead of the dataset's video")
+    .option("--budget <time>", "stop after this time, such as 90s (default: 5m)")
+    .addOption(repeated("--knob <executor.knob=values>", "try these values, in all combinations"))
+    .option("--all", "every setting answers every question; nothing stops early")
+    .option("--path <text>", "only ways through the workflow whose name has this text")
+    .addOption(repeated("--executor <capability=id>", "fix the executor of a capability"))
+    .option("--parallel <count>", "jobs at a time; above 1 latencies tell of the load (default: 1)")
+    .action(async (name: string, flags) => {
+      const { profile } = await import("./commands/profile.ts");
+      done(await profile(context, name, flags));
+    });
+  const profiles = program
+    .command("profiles")
+    .description("what is known of executors and quality");
+  common(
+    profiles.command("show [name]").description("every figure, with unit and provenance"),
+  ).action(async (name: string | undefined, flags) => {
+    const { showProfiles } = await import("./commands/profiles.ts");
+    done(await showProfiles(context, name, flags));
+  });
+  common(profiles.command("export").description("print it as YAML"))
+    .option("--out <file>", "write it into a file")
+    .action(async (flags) => {
+      const { exportProfiles } = await import("./commands/profiles.ts");
+      done(await exportProfiles(context, flags));
+    });
+  common(profiles.command("import <file>").description("take profiles from a YAML file")).action(
+    async (file: string, flags) => {
+      const { importProfiles } = await import("./commands/profiles.ts");
+      done(await importProfiles(context, file, flags));
+    },
+  );
+  common(
+    profiles
+      .command("diff <file> [other]")
+      .description("what differs from another file, or from what the cluster knows"),
+  ).action(async (before: string, after: string | undefined, flags) => {
+    const { diffCommand } = await import("./commands/profiles.ts");
+    const files = { before, ...(after === undefined ? {} : { after }) };
+    done(await diffCommand(context, files, flags));
+  });
+  common(program.command("feedback <job>").description("tell how good a job's answer was"))
+    .requiredOption("--score <number>", "0 (wrong) to 1 (right)")
+    .option("--tenant <name>", "the job's")
+    .option("--labelled", "the score is against a known answer, not an opinion")
+    .action(async (jobId: string, flags) => {
+      const { feedback } = await import("./commands/feedback.ts");
+      done(await feedback(context, jobId, flags));
+    });
 }

@@ -49,6 +49,7 @@ describe("flags", () => {
         executor: ["speech-to-text=whisper"],
         knob: ["whisper.beam=5", "tess.v4.mode=fast", "whisper.vad=true", 'whisper.lang="1"'],
         label: ["zone=a"],
+        onHost: true,
         tenant: "acme",
         deadline: "2min",
         id: "0b7f3f0e-6c43-4f0e-9a52-3a1c5f1f6a01",
@@ -65,6 +66,7 @@ describe("flags", () => {
         executors: { "speech-to-text": "whisper" },
         knobs: { whisper: { beam: 5, vad: true, lang: "1" }, "tess.v4": { mode: "fast" } },
         labels: { zone: "a" },
+        staysOnHost: true,
       },
       tenant: "acme",
       deadlineMs: 120_000,
@@ -93,9 +95,21 @@ describe("mistakes", () => {
     [["submit"], "the description is missing"],
     [["submit", "--input", "x.mp4", "what is said?"], '"what is said?" was taken for a file'],
     [["submit", " "], "the description is empty"],
-    [["submit", "q", "--slo", "cost<2apples"], 'slo term "cost<2apples" at character 1'],
+    [["submit", "q", "--slo", "cost<2apples"], 'slo term "cost<2apples" at character 7'],
     [["submit", "q", "--slo", "cost<$1", "--slo", "cost<$2"], "there is one already"],
-    [["submit", "q", "--objective", "fun"], '--objective is "fun", expected one of cost, energy'],
+    [["submit", "q", "--slo", "latency<30"], "  | latency<30\n  |           ^\n"],
+    [["submit", "q", "--slo", "€", "--slo", "cost<$1"], "  | €,cost<$1\n  | ^\n"],
+    [["plan", "q", "--slo", `cost<$1,${"x".repeat(90)}`], "  |         ^\n"],
+    [["submit", "q", "--objective", "fun"], "cost, energy, latency, quality, resources"],
+    [
+      ["submit", "q", "--accept-offer", "time"],
+      '--accept-offer is "time", expected one of latency',
+    ],
+    [
+      ["plan", "q", "--html", "no/such/page.html"],
+      '--html is "no/such/page.html", but there is no',
+    ],
+    [["explain", "7", "--svg", "no/x.svg"], '--svg is "no/x.svg", but there is no directory'],
     [["submit", "q", "--deadline", "60"], '--deadline is "60", expected a time with a unit'],
     [["submit", "q", "--knob", "beam=5"], "expected the form executor.knob=value"],
     [["submit", "q", "--label", "zone"], "expected the form name=value"],
@@ -216,5 +230,54 @@ describe("schedulers", () => {
     const refused = await murakkab(["up", "--schedulers", "9"]);
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toContain("schedulers");
+  });
+});
+
+describe("profiling and feedback", () => {
+  test.each([
+    ["2", /expected a number from 0 \(wrong\) to 1 \(right\)/],
+    ["-0.5", /expected a number from 0/],
+    ["good", /--score is "good"/],
+    ["", /--score is ""/],
+  ])("--score %s is refused before anybody is asked", async (score, message) => {
+    const { exitCode, stderr } = await murakkab(["feedback", "j1", `--score=${score}`]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+
+  test("missing files and wrong labels are told with their place", async () => {
+    const missing = await murakkab(["profile", "video-qa", "--dataset", "none.yaml"]);
+    expect(missing).toMatchObject({ exitCode: 1 });
+    expect(missing.stderr).toMatch(/dataset .*none\.yaml cannot be read/);
+    writeFileSync(join(dir, "set.yaml"), "video: clip.mp4\nquestions:\n  - { question: Who? }\n");
+    const wrong = await murakkab(["profile", "video-qa", "--dataset", "set.yaml"]);
+    expect(wrong.exitCode).toBe(2);
+    expect(wrong.stderr).toMatch(/set\.yaml:3 questions\.0/);
+    const input = await murakkab(["profile", "video-qa", "--input", "none.mp4"]);
+    expect(input.stderr).toMatch(/input .*none\.mp4 is not there/);
+    const budget = await murakkab(["profile", "video-qa", "--budget", "5"]);
+    expect(budget.stderr).toMatch(/--budget is "5", expected a time with a unit/);
+  });
+
+  test("a profile file that is wrong is refused with line and field; two files are compared", async () => {
+    const text = (fixedMs: string) => `executors:
+  - executor: ocr
+    version: "1"
+    nodeKind: any
+    runMs: { fixedMs: ${fixedMs}, perUnitMs: 1, spread: 0.2 }
+    cpuSec: { fixedSec: 1, perUnitSec: 1, spread: 0.2 }
+    provenance: { kind: prior, note: test }
+`;
+    writeFileSync(join(dir, "a.yaml"), text("1"));
+    writeFileSync(join(dir, "b.yaml"), text("2"));
+    writeFileSync(join(dir, "bad.yaml"), text(".nan"));
+    const bad = await murakkab(["profiles", "import", "bad.yaml"]);
+    expect(bad.exitCode).toBe(2);
+    expect(bad.stderr).toMatch(/bad\.yaml:5 executors\.0\.runMs\.fixedMs: NaN/);
+    const differs = await murakkab(["profiles", "diff", "a.yaml", "b.yaml"]);
+    expect(differs).toMatchObject({ exitCode: 1 });
+    expect(differs.stdout).toContain("runMs.fixed: 1 -> 2");
+    const same = await murakkab(["profiles", "diff", "a.yaml", "a.yaml"]);
+    expect(same).toMatchObject({ exitCode: 0, stdout: "no differences\n" });
   });
 });

@@ -93,13 +93,37 @@ describe("progress", () => {
   });
 
   test("plain lines tell state changes and leave attempts out", () => {
-    const lines = RUNNING.map((event) => eventLine(event, progress, { columns: 100 }));
+    let state = startProgress(PLAN);
+    const lines = RUNNING.map((event) => {
+      state = applyEvent(state, event);
+      return eventLine(event, state, { columns: 100 });
+    });
     expect(lines.filter((line) => line !== null).join("\n")).toMatchSnapshot();
   });
 
   test("a job that failed leaves no step running", () => {
     const failed = applyEvent(progress, jobEvent("failed", 900));
     expect(failed.steps.find(({ step }) => step === "text")?.state).toBe("failed");
+  });
+
+  test("a job that succeeded without a step says that it was not needed", () => {
+    const succeeded = applyEvent(progress, jobEvent("succeeded", 900));
+    expect(succeeded.steps.find(({ step }) => step === "answer")?.state).toBe("skipped");
+    const lines = renderProgress(succeeded, { columns: 80, paint: PLAIN, nowMs: 900, frame: 0 });
+    expect(lines.find((line) => line.includes("answer"))).toMatch(/– answer .* not needed$/);
+    expect(lines.at(-1)).toContain("not needed, 900 ms");
+  });
+
+  test("a choice made again on the way shows the new executor of steps that had not begun", () => {
+    const steps = PLAN.steps.map((step) => ({ ...step, executor: `new-${step.executor}` }));
+    const planned = jobEvent("replanned", 850, { reason: "latency was at risk", ...PLAN, steps });
+    const again = applyEvent(progress, planned);
+    expect(again.state).toBe("running");
+    expect(again.steps.find(({ step }) => step === "answer")?.executor).toBe("new-evidence-answer");
+    expect(again.steps.find(({ step }) => step === "scenes")).toMatchObject({
+      ...{ state: "done", executor: "ffmpeg-scenes" },
+    });
+    expect(eventLine(planned, again, { columns: 80 })).toContain("chosen again");
   });
 
   test("the live block redraws over itself and gives the cursor back", () => {

@@ -31,6 +31,12 @@ import {
   missingClause,
 } from "./capability.ts";
 
+/**
+ * Items per attempt where nothing is known of how many there will be: a few share what starting
+ * costs, and a list of some more still keeps several cores busy.
+ */
+const BATCH_ITEMS_DEFAULT = 8;
+
 export interface ChooseRequest {
   readonly workflow: Workflow;
   readonly planner: JobPlan["planner"];
@@ -39,6 +45,8 @@ export interface ChooseRequest {
   readonly constraints: JobConstraints;
   readonly excludedTypes: ReadonlyMap<string, string>;
   readonly notes: readonly string[];
+  /** Steps that stay although the output does not take their values: drafts of stages. */
+  readonly alsoNeeded?: readonly string[];
 }
 
 /**
@@ -51,7 +59,7 @@ export function chooseExecutors(request: ChooseRequest): JobPlan {
   const steps = sortSteps(request.workflow).flatMap((step) => chooser.plan(step));
   const outputType = chooser.typeOf(request.workflow.output, "workflow output");
   if (outputType === null) throw chooser.missing(request.workflow.output);
-  const needed = keepNeeded(steps, request.workflow.output);
+  const needed = keepNeeded(steps, request.workflow.output, request.alsoNeeded ?? []);
   return {
     workflow: request.workflow.name,
     planner: request.planner,
@@ -98,6 +106,9 @@ class Chooser {
       knobs: this.chooseKnobs(step, executor),
       inputs: connected.sources,
       ...(connected.fanOut === null ? {} : { fanOut: connected.fanOut }),
+      ...(connected.fanOut === null || executor.batchMax === undefined
+        ? {}
+        : { batchItems: Math.min(executor.batchMax, BATCH_ITEMS_DEFAULT) }),
       outputs: Object.fromEntries(
         Object.entries(capability.outputs).map(([name, port]) => [
           name,
@@ -305,8 +316,13 @@ export function sortSteps(workflow: Workflow): readonly WorkflowStep[] {
 }
 
 /** Steps that lead to the output; the others would cost time and money for nothing (C2). */
-function keepNeeded(steps: readonly PlannedStep[], output: Source): readonly PlannedStep[] {
-  const needed = new Set<string>(output.kind === "step" ? [output.step] : []);
+function keepNeeded(
+  steps: readonly PlannedStep[],
+  output: Source,
+  alsoNeeded: readonly string[],
+): readonly PlannedStep[] {
+  const needed = new Set<string>(alsoNeeded);
+  if (output.kind === "step") needed.add(output.step);
   for (const step of [...steps].reverse()) {
     if (!needed.has(step.step)) continue;
     for (const source of Object.values(step.inputs)) {

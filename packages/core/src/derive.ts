@@ -8,6 +8,8 @@
  *   D1. Every required input of every step has a source of its type, or of its list (fan-out).
  *   D2. A step fans out over one input at most.
  *   D3. The same types and library give the same steps in the same order.
+ *   D4. Where a draft points (`staging.focus`) is no source of a step: what it points to is made for
+ *       the same question once more, and the step would depend on itself.
  */
 import {
   formatInterfaceType,
@@ -88,6 +90,7 @@ class Search {
     { output, port, wanted }: { output: string; port: Port; wanted: string },
     path: ReadonlySet<string>,
   ): Derivation | null {
+    if (isFocus(capability, output)) return null; // D4
     const mustFanOut = port.type !== wanted;
     const target = parseInterfaceType(wanted);
     if (mustFanOut && !(target.isList && port.type === target.name)) return null;
@@ -120,6 +123,8 @@ class Search {
       if (found.kind === "missing") {
         const { blame } = found;
         if (port.isOptional !== true) return { kind: "missing", blame } as const;
+        // Nothing is lost: only a plan with drafts connects it.
+        if (this.isFocusType(port.type)) continue;
         left.push(...blame);
         continue;
       }
@@ -132,6 +137,18 @@ class Search {
     if (Object.keys(sources).length === 0) return { kind: "missing", blame: left } as const;
     return { kind: "connected", sources, steps, left } as const;
   }
+
+  private isFocusType(type: string): boolean {
+    return [...this.context.capabilities.values()].some((capability) =>
+      Object.entries(capability.outputs).some(
+        ([output, port]) => port.type === type && isFocus(capability, output),
+      ),
+    );
+  }
+}
+
+function isFocus(capability: Capability, output: string): boolean {
+  return capability.executors.some(({ staging }) => staging?.focus === output);
 }
 
 /** Steps are named by their capability: one step per capability in a derived workflow. */

@@ -28,6 +28,11 @@ export interface FunctionCall {
   /** Input port to value. Artifact inputs are `ArtifactRef` objects: open them. */
   readonly inputs: Readonly<Record<string, unknown>>;
   readonly knobs: KnobValues;
+  /**
+   * Only executors with `batchMax`: the fan-out's port holds a list of items, and every output must
+   * be a list of the same length and order. Absent or false: one item, alone.
+   */
+  readonly isBatch?: boolean;
   /** Threads that the attempt may use. */
   readonly threads: number;
   /** A private directory, removed after the attempt. */

@@ -29,6 +29,8 @@ export interface Port {
   readonly isOptional?: boolean;
   /** Outputs only. Default: `items` for a list, else `bytes`. */
   readonly sizeUnit?: SizeUnit;
+  /** Outputs only, with the unit `sec`: a file of a fixed rate lasts its bytes over this. */
+  readonly bytesPerSec?: number;
 }
 
 /** Where a number comes from. Every number that a user sees carries one. */

@@ -21,6 +21,11 @@ export interface JobConstraints {
    * elsewhere ("no data leaves this host").
    */
   readonly staysOnHost?: boolean;
+  /**
+   * Exactly this configuration, as receipts and profiles name it: what runs, in which stages, by
+   * which executors and knobs. Nothing is chosen then, and no bound is promised.
+   */
+  readonly configuration?: string;
 }
 
 /** A validated submission. */

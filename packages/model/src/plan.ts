@@ -49,6 +49,13 @@ export interface JobPlan {
   /** What was left out and what that costs, in plain sentences. */
   readonly notes: readonly string[];
   readonly stages?: readonly PlanStage[];
+  /**
+   * Signature of the logical workflow that this was planned from (see core's `workflowSignature`):
+   * steps that were left out count in it. Absent: that of the plan's own steps.
+   */
+  readonly workflowSignature?: string;
+  /** Class of the job's question, where the answering executor names classes. */
+  readonly questionClass?: string;
   /** Absent where nothing was predicted (profiles lack). */
   readonly predicted?: Prediction;
   readonly explanation?: PlanExplanation;

@@ -4,6 +4,7 @@ export * from "./envelope.ts";
 export * from "./journal.ts";
 export * from "./limits.ts";
 export * from "./messages.ts";
+export * from "./profiles.ts";
 export * from "./subjects.ts";
 export * from "./ticket.ts";
 export * from "./validate.ts";

@@ -5,7 +5,7 @@
  * `owned` entry; its expected last sequence makes every later write of an older owner fail.
  */
 import { InvalidArgumentError, TerminalError, UnsupportedVersionError } from "@murakkab/kit";
-import type { JobStatus, Submission } from "@murakkab/model";
+import type { JobStatus, Submission, Workflow } from "@murakkab/model";
 import { z } from "zod";
 import { contentHeaders, decode } from "./codec.ts";
 import { PARTITION_COUNT } from "./limits.ts";
@@ -23,12 +23,18 @@ export interface JobRecord {
   readonly inputGaps: readonly string[];
   /** Artifact to the nodes that held it when the job was accepted. */
   readonly holders: Readonly<Record<string, readonly string[]>>;
-  /** By the plan's input. `sec`: of media that has a duration. Absent: a record of a former version. */
+  /** By the plan's input. Absent: a record of a former version. */
   readonly inputSizes?: Readonly<Record<string, InputSize>>;
+  /** What the plan was chosen from, of jobs whose plan may be chosen again on the way. */
+  readonly logical?: {
+    readonly workflow: Workflow;
+    readonly excludedTypes: Readonly<Record<string, string>>;
+  };
 }
 
 export interface InputSize {
   readonly bytes: number;
+  /** Of media that has a duration. */
   readonly sec?: number;
 }
 

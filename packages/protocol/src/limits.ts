@@ -60,3 +60,11 @@ export const ACTOR_HOST_SILENT_AFTER_MS = 3_500;
 export const ACTOR_SILENCE_MS = 2_000;
 /** Activations in one process; the directory is told to look elsewhere. */
 export const ACTIVATION_COUNT_MAX = 250_000;
+/** One page of profiles, bytes of JSON: half of nats-server's default max payload. */
+export const PROFILE_PAGE_BYTES = 512 * 1024;
+/** Executor profiles, and configurations, of one import; the client sends more in parts. */
+export const PROFILE_IMPORT_COUNT_MAX = 1_000;
+/** Canonical text of a configuration, characters: some hundred steps with their knobs. */
+export const CONFIGURATION_CHARS_MAX = 16_384;
+/** Classes of questions, output ports and knobs per profile. */
+export const PROFILE_ENTRIES_MAX = 64;

@@ -18,6 +18,7 @@ import type {
 import { OBJECTIVES } from "@murakkab/model";
 import { z } from "zod";
 import {
+  CONFIGURATION_CHARS_MAX,
   DESCRIPTION_CHARS_MAX,
   INPUT_COUNT_MAX,
   JOB_DEADLINE_MS_MAX,
@@ -189,6 +190,11 @@ export const submitSchema = z
         executors: z.record(z.string(), z.string()).exactOptional(),
         knobs: z.record(z.string(), knobValuesSchema).exactOptional(),
         labels: z.record(z.string(), z.string()).exactOptional(),
+        configuration: z
+          .string()
+          .min(1, "expected a configuration such as a receipt names")
+          .max(CONFIGURATION_CHARS_MAX, `expected at most ${CONFIGURATION_CHARS_MAX} characters`)
+          .exactOptional(),
         staysOnHost: z.boolean("expected true or false").exactOptional(),
       })
       .exactOptional(),
@@ -223,6 +229,7 @@ export const jobWaitSchema = z
 export const jobEventsSchema = z
   .strictObject({ after: z.number().int().nonnegative().default(0) })
   .nullable();
+export const jobExplainSchema = z.strictObject({}).nullable();
 export const jobCancelSchema = z
   .strictObject({ reason: z.string().max(500).exactOptional() })
   .nullable();
@@ -545,7 +552,16 @@ export const handOverSchema = z.object({
 /** Those whose journal is complete and free to be taken now. */
 export const handOverReplySchema = z.object({ partitions: z.array(z.number()) });
 
-export const JOB_VERBS = ["submit", "get", "wait", "events", "cancel", "result"] as const;
+export const JOB_VERBS = [
+  "submit",
+  "get",
+  "explain",
+  "wait",
+  "events",
+  "cancel",
+  "result",
+  "feedback",
+] as const;
 export type JobVerb = (typeof JOB_VERBS)[number];
 /** A request about a job on its way to the owner of its partition. */
 export const partitionRequestSchema = z.object({

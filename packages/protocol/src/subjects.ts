@@ -31,9 +31,16 @@ export const subjects = {
   jobPlan: `${ROOT}.job.plan`,
   jobList: `${ROOT}.job.list`,
   jobGet: (jobId: string) => `${ROOT}.job.get.${subjectToken(jobId, "jobId")}`,
+  jobExplain: (jobId: string) => `${ROOT}.job.explain.${subjectToken(jobId, "jobId")}`,
   jobWait: (jobId: string) => `${ROOT}.job.wait.${subjectToken(jobId, "jobId")}`,
   jobEvents: (jobId: string) => `${ROOT}.job.events.${subjectToken(jobId, "jobId")}`,
   jobCancel: (jobId: string) => `${ROOT}.job.cancel.${subjectToken(jobId, "jobId")}`,
+  /** A score for a finished job's answer; moves the beliefs that later plans use. */
+  jobFeedback: `${ROOT}.job.feedback`,
+  /** What is known of executors and workflows, in pages. */
+  profileGet: `${ROOT}.profile.get`,
+  /** Import: taken whole or refused whole. */
+  profilePut: `${ROOT}.profile.put`,
   jobEvent: (event: string, jobId: string) =>
     `${ROOT}.job-event.${event}.${subjectToken(jobId, "jobId")}`,
   jobEventsOf: (jobId: string) => `${ROOT}.job-event.*.${subjectToken(jobId, "jobId")}`,

@@ -39,6 +39,7 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 
 export function showValue(value: unknown): string {
   if (value === undefined) return "missing";
+  if (typeof value === "number") return String(value); // JSON has no NaN
   const text = JSON.stringify(value) ?? typeof value; // a function or a symbol has no JSON
   return text.length > SHOWN_VALUE_CHARS_MAX ? `${text.slice(0, SHOWN_VALUE_CHARS_MAX)}…` : text;
 }

@@ -8,7 +8,13 @@
  *   I1. Where the fleet has more than one host, every input has copies on two of them, or the
  *       answer says that it has not. A job whose data stays on its host has none.
  */
-import { chooseExecutors, findAvailability, planWorkflow } from "@murakkab/core";
+import {
+  chooseExecutors,
+  type InputSize,
+  type PlanDecision,
+  planWorkflow,
+  workflowSignature,
+} from "@murakkab/core";
 import { type Clock, canonicalJson, InvalidArgumentError } from "@murakkab/kit";
 import {
   type JobPlan,
@@ -18,7 +24,7 @@ import {
   type Submission,
   type Workflow,
 } from "@murakkab/model";
-import type { InputSize, JobRecord, SubmitRequest } from "@murakkab/protocol";
+import type { JobRecord, SubmitRequest } from "@murakkab/protocol";
 import type { Fleet } from "./fleet.ts";
 import type { InputCopier } from "./input-copier.ts";
 import {
@@ -28,6 +34,7 @@ import {
   typeInputs,
   type WorkflowInputs,
 } from "./job-inputs.ts";
+import type { JobPlanner, PlanningInput } from "./planning/job-planner.ts";
 
 export interface IntakeLibrary extends Library {
   readonly workflows: readonly Workflow[];
@@ -39,16 +46,24 @@ export interface PreparedJob {
   readonly notes: readonly string[];
 }
 
+/** What became of a request: a job that may be accepted, or what can't be promised. */
+export type Preparation =
+  | { readonly kind: "prepared"; readonly job: PreparedJob }
+  | {
+      readonly kind: "refused";
+      readonly decision: Exclude<PlanDecision, { readonly kind: "accepted" }>;
+      readonly notes: readonly string[];
+    };
+
 export const DEFAULT_TENANT = "default";
 const PLANS_KEPT_COUNT = 1_000;
-const SLO_NOTE =
-  "the slo does not steer the choice of executors yet: the plan uses the library's defaults, and the receipt tells whether the slo held";
 
 export class Intake {
   private readonly fleet: Fleet;
   private readonly resolver: InputResolver;
   private readonly copier: InputCopier;
   private readonly clock: Clock;
+  private readonly planner: JobPlanner;
   private readonly library: IntakeLibrary;
   private readonly plans = new Map<string, JobPlan>();
   private plansOf = -1;
@@ -59,6 +74,7 @@ export class Intake {
       readonly resolver: InputResolver;
       readonly copier: InputCopier;
       readonly clock: Clock;
+      readonly planner: JobPlanner;
     },
     settings: { readonly library: IntakeLibrary },
   ) {
@@ -66,11 +82,19 @@ export class Intake {
     this.resolver = components.resolver;
     this.copier = components.copier;
     this.clock = components.clock;
+    this.planner = components.planner;
     this.library = settings.library;
   }
 
-  /** Checks, types and plans. Writes nothing but what an agent imports. */
-  async prepare(request: SubmitRequest, jobId: string): Promise<PreparedJob> {
+  /**
+   * Checks, types and plans. Writes nothing but what an agent imports.
+   * `mustExplain`: also why not another plan; for those who only ask.
+   */
+  async prepare(
+    request: SubmitRequest,
+    jobId: string,
+    { mustExplain = false }: { readonly mustExplain?: boolean } = {},
+  ): Promise<Preparation> {
     const submission = toSubmission(request, jobId);
     const inline = typeof request.workflow === "object" ? request.workflow : null;
     const named = inline ?? this.findWorkflow(submission.workflow);
@@ -81,38 +105,45 @@ export class Intake {
       ? { resolved: located, notes: [] }
       : await this.copier.copy(located, jobId); // I1
     const inputs = typeInputs(submission.description, resolved);
-    const plan =
-      named === null
-        ? this.planByTypes(submission, inputs)
-        : this.planNamed(named, submission, inputs);
-    const hasSlo = Object.keys(submission.slo).length > 0 || submission.objective !== undefined;
-    const status: JobRecord["status"] = {
-      jobId,
-      state: "accepted",
-      tenant: submission.tenant,
-      description: submission.description ?? null,
-      workflow: plan.workflow,
-      acceptedAtMs: this.clock.wallMs(),
-      plan,
-      stepStates: {},
-    };
-    return {
-      record: {
-        submission,
-        status,
-        inputValues: pickInputs(plan, inputs),
-        inputGaps: inputs.gaps,
-        inputSizes: inputSizes(plan, { submission, resolved }),
-        holders: Object.fromEntries(resolved.map((it) => [it.artifact.artifact, it.holders])),
-      },
-      plan,
-      notes: [...plan.notes, ...copyNotes, ...(hasSlo ? [SLO_NOTE] : [])],
-    };
+    const logical =
+      named === null ? this.deriveWorkflow(submission, inputs) : asLogical(named, inputs);
+    const inputSizes = sizesOf(logical.workflow, inputs, resolved);
+    const { excludedTypes } = inputs;
+    const input = { submission, ...logical, excludedTypes, inputSizes, mustExplain };
+    const decision = this.planner.plan(input, this.defaultPlan(input));
+    if (decision.kind !== "accepted") return { kind: "refused", decision, notes: copyNotes };
+    const { plan } = decision;
+    const record = this.recordOf(input, plan, { inputs, resolved });
+    return { kind: "prepared", job: { record, plan, notes: [...plan.notes, ...copyNotes] } };
   }
 
-  private availability(submission: Submission) {
-    const labels = submission.constraints.labels ?? {};
-    return findAvailability(this.library, this.fleet.snapshot().nodes, labels);
+  private recordOf(
+    { submission, workflow, excludedTypes, inputSizes }: PlanningInput,
+    plan: JobPlan,
+    { inputs, resolved }: { inputs: WorkflowInputs; resolved: readonly ResolvedInput[] },
+  ): JobRecord {
+    const { jobId, tenant, description } = submission;
+    return {
+      submission,
+      status: {
+        jobId,
+        state: "accepted",
+        tenant,
+        description: description ?? null,
+        workflow: plan.workflow,
+        acceptedAtMs: this.clock.wallMs(),
+        plan,
+        stepStates: {},
+      },
+      inputValues: pickInputs(plan, inputs),
+      inputGaps: inputs.gaps,
+      holders: Object.fromEntries(resolved.map((it) => [it.artifact.artifact, it.holders])),
+      inputSizes,
+      // What choosing again on the way starts from; most jobs never do.
+      ...(plan.explanation === undefined
+        ? {}
+        : { logical: { workflow, excludedTypes: Object.fromEntries(excludedTypes) } }),
+    };
   }
 
   /**
@@ -132,62 +163,36 @@ export class Intake {
     return plan;
   }
 
-  private planByTypes(submission: Submission, inputs: WorkflowInputs): JobPlan {
-    const availability = this.availability(submission);
-    const { excludedTypes } = inputs;
-    const logical = planWorkflow({
+  private deriveWorkflow(submission: Submission, inputs: WorkflowInputs): LogicalWorkflow {
+    const { workflow, notes } = planWorkflow({
       description: submission.description ?? "",
       inputs: inputs.typed,
       library: this.library,
-      availability,
-      excludedTypes,
-    });
-    return chooseExecutors({
-      workflow: logical.workflow,
-      planner: "type-directed",
-      library: this.library,
-      availability,
-      constraints: submission.constraints,
-      excludedTypes,
-      notes: logical.notes,
-    });
-  }
-
-  private planNamed(workflow: Workflow, submission: Submission, inputs: WorkflowInputs): JobPlan {
-    const types = inputs.typed.map((input) => `${input.name}:${input.type}`).join(" ");
-    const hasConstraints = Object.keys(submission.constraints).length > 0;
-    const key = `${workflow.name} ${types} ${hasConstraints ? canonicalJson(submission.constraints) : ""}`;
-    // A workflow that came with the job is not known by its name.
-    const isKnown = this.library.workflows.includes(workflow) && inputs.excludedTypes.size === 0;
-    const makePlan = (): JobPlan => this.planNamedNow(workflow, submission, inputs);
-    return isKnown ? this.cached(key, makePlan) : makePlan();
-  }
-
-  private planNamedNow(
-    workflow: Workflow,
-    submission: Submission,
-    inputs: WorkflowInputs,
-  ): JobPlan {
-    const missing = Object.entries(workflow.inputs).find(
-      ([, type]) => !inputs.typed.some((input) => input.type === type),
-    );
-    if (missing !== undefined) {
-      const [name, type] = missing;
-      const given = inputs.typed.map((input) => input.type).join(", ") || "none";
-      throw new InvalidArgumentError(
-        `workflow "${workflow.name}" needs the input "${name}" of type ${type}, and the job gives: ${given}`,
-        { field: type === "question" ? "description" : "inputs" },
-      );
-    }
-    return chooseExecutors({
-      workflow,
-      planner: "named",
-      library: this.library,
-      availability: this.availability(submission),
-      constraints: submission.constraints,
+      availability: this.planner.availability(submission),
       excludedTypes: inputs.excludedTypes,
-      notes: [],
     });
+    return { workflow, planner: "type-directed", notes };
+  }
+
+  /** The library's defaults within the job's constraints. */
+  private defaultPlan(input: PlanningInput): JobPlan {
+    const { workflow, submission, excludedTypes, planner } = input;
+    const makePlan = (): JobPlan => ({
+      ...chooseExecutors({
+        ...{ workflow, planner, excludedTypes },
+        library: this.library,
+        availability: this.planner.availability(submission),
+        constraints: submission.constraints,
+        notes: input.notes,
+      }),
+      workflowSignature: workflowSignature(workflow),
+    });
+    // A workflow that came with the job is not known by its name.
+    const isKnown = this.library.workflows.includes(workflow) && excludedTypes.size === 0;
+    if (!isKnown) return makePlan();
+    const hasConstraints = Object.keys(submission.constraints).length > 0;
+    const constraints = hasConstraints ? canonicalJson(submission.constraints) : "";
+    return this.cached(`${workflow.name} ${constraints}`, makePlan);
   }
 
   private findWorkflow(name: string | undefined): Workflow | null {
@@ -201,6 +206,47 @@ export class Intake {
   }
 }
 
+interface LogicalWorkflow {
+  readonly workflow: Workflow;
+  readonly planner: JobPlan["planner"];
+  readonly notes: readonly string[];
+}
+
+/** Errors: `INVALID_ARGUMENT` when the job lacks an input of the workflow. */
+function asLogical(workflow: Workflow, inputs: WorkflowInputs): LogicalWorkflow {
+  const missing = Object.entries(workflow.inputs).find(
+    ([, type]) => !inputs.typed.some((input) => input.type === type),
+  );
+  if (missing === undefined) return { workflow, planner: "named", notes: [] };
+  const [name, type] = missing;
+  const given = inputs.typed.map((input) => input.type).join(", ") || "none";
+  throw new InvalidArgumentError(
+    `workflow "${workflow.name}" needs the input "${name}" of type ${type}, and the job gives: ${given}`,
+    { field: type === "question" ? "description" : "inputs" },
+  );
+}
+
+/** By the workflow's names: seconds of media where they are known, and bytes. */
+function sizesOf(
+  workflow: Workflow,
+  inputs: WorkflowInputs,
+  resolved: readonly ResolvedInput[],
+): Readonly<Record<string, InputSize>> {
+  return Object.fromEntries(
+    Object.entries(workflow.inputs).flatMap(([name, type]): [string, InputSize][] => {
+      const media = resolved.find((it) => it.media.type === type);
+      const text = inputs.values[type];
+      if (media === undefined) {
+        const bytes = text?.kind === "inline" ? String(text.value).length : 0;
+        return [[name, { bytes }]];
+      }
+      const { bytes } = media.artifact;
+      const { durationSec } = media.media;
+      return [[name, durationSec === null ? { bytes } : { sec: durationSec, bytes }]];
+    }),
+  );
+}
+
 /** A named workflow's inputs are matched by type; the derived one's by name. */
 function pickInputs(plan: JobPlan, inputs: WorkflowInputs): JobRecord["inputValues"] {
   return Object.fromEntries(
@@ -210,27 +256,6 @@ function pickInputs(plan: JobPlan, inputs: WorkflowInputs): JobRecord["inputValu
       return value === undefined ? [] : [[name, value]];
     }),
   );
-}
-
-/** Of the plan's inputs, which are matched by type (see `pickInputs`). */
-function inputSizes(
-  plan: JobPlan,
-  {
-    submission,
-    resolved,
-  }: { readonly submission: Submission; readonly resolved: readonly ResolvedInput[] },
-): NonNullable<JobRecord["inputSizes"]> {
-  const sizes: Record<string, InputSize> = {};
-  for (const [name, type] of Object.entries(plan.inputs)) {
-    const file = resolved.find(({ media }) => media.type === type);
-    if (file !== undefined) {
-      const sec = file.media.durationSec;
-      sizes[name] = { bytes: file.artifact.bytes, ...(sec === null ? {} : { sec }) };
-    } else if (type === "question" && submission.description !== undefined) {
-      sizes[name] = { bytes: new TextEncoder().encode(submission.description).length };
-    }
-  }
-  return sizes;
 }
 
 function toSubmission(request: SubmitRequest, jobId: string): Submission {

@@ -32,6 +32,8 @@ import {
   type JobVerb,
   jobCancelSchema,
   jobEventsSchema,
+  jobExplainSchema,
+  jobFeedbackSchema,
   jobListSchema,
   jobWaitSchema,
   lastToken,
@@ -47,6 +49,7 @@ import type { JobService } from "./job-service.ts";
 import type { IndexedJob, JobIndex } from "./journal/job-index.ts";
 import type { OwnedPartition } from "./journal/owned-partition.ts";
 import type { Ownership } from "./ownership.ts";
+import type { ProfileService } from "./profiles/profile-service.ts";
 
 export interface JobRouterComponents {
   readonly bus: Bus;
@@ -56,6 +59,7 @@ export interface JobRouterComponents {
   readonly ownership: Ownership;
   readonly admission: Admission;
   readonly index: JobIndex;
+  readonly profiles: ProfileService;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -114,9 +118,13 @@ export class JobRouter {
       handle: (request) => this.list(request?.limit ?? 100),
     });
     this.serveVerb("get", subjects.jobGet("*"), anything, "request");
+    this.serveVerb("explain", subjects.jobExplain("*"), jobExplainSchema, "explain request");
     this.serveVerb("wait", subjects.jobWait("*"), jobWaitSchema, "wait request");
     this.serveVerb("events", subjects.jobEvents("*"), jobEventsSchema, "events request");
     this.serveVerb("cancel", subjects.jobCancel("*"), jobCancelSchema, "cancel request");
+    this.serve(subjects.jobFeedback, jobFeedbackSchema, "feedback", {
+      handle: (feedback) => this.route({ verb: "feedback", jobId: feedback.jobId, body: feedback }),
+    });
     this.serve(subjects.attemptResult, attemptResultSchema, "attempt result", {
       handle: (result) => this.route({ verb: "result", jobId: result.jobId, body: result }),
     });
@@ -299,6 +307,9 @@ export class JobRouter {
         const status = await jobs.get(jobId);
         return status.receipt ?? status;
       }
+      case "explain":
+        validate(jobExplainSchema, body, "explain request");
+        return jobs.explain(jobId);
       case "wait": {
         const { timeoutMs } = validate(jobWaitSchema, body, "wait request") ?? {
           timeoutMs: 30_000,
@@ -314,6 +325,10 @@ export class JobRouter {
         const request = validate(jobCancelSchema, body, "cancel request");
         const status = await jobs.cancel(jobId, request?.reason ?? "cancelled by the user");
         return status.receipt ?? status;
+      }
+      case "feedback": {
+        const feedback = validate(jobFeedbackSchema, body, "feedback");
+        return this.parts.profiles.feedback(await jobs.get(jobId), feedback);
       }
       case "result":
         jobs.deliver(validate(attemptResultSchema, body, "attempt result"));

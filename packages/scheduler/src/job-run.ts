@@ -8,7 +8,7 @@
  *   R1. The terminal state is told to waiters only after its event is acknowledged.
  *   R2. Artifacts of the job stay pinned until the terminal state.
  */
-import type { Rates } from "@murakkab/core";
+import type { ActiveJob, Rates } from "@murakkab/core";
 import {
   assertNever,
   type Cancel,
@@ -27,9 +27,10 @@ import {
   type JobRecord,
   type JournaledEvent,
 } from "@murakkab/protocol";
-import { type JobEffect, type JobInput, JobMachine } from "./job-machine.ts";
+import { type JobEffect, type JobInput, JobMachine, type SettledStage } from "./job-machine.ts";
 import { ArtifactHolds, type HoldsComponents } from "./job-run/artifact-holds.ts";
 import { AttemptSender, type SenderComponents } from "./job-run/attempt-sender.ts";
+import { forecastOf } from "./job-run/forecast.ts";
 import { JobBudget } from "./job-run/job-budget.ts";
 import { type EntrySink, JobLog } from "./job-run/job-log.ts";
 import { StepGate, type StepGateComponents } from "./job-run/step-gate.ts";
@@ -155,6 +156,23 @@ export class JobRun {
     const isReplanned = this.machine.replans.length > 0;
     const plan = isReplanned ? this.machine.plan : this.currentStatus.plan;
     return { ...this.currentStatus, plan, stepStates };
+  }
+
+  /** The plan as it ran, and what its drafts came to. */
+  get outcome(): { readonly plan: JobPlan; readonly stages: readonly SettledStage[] } {
+    const { plan, stages } = this.machine;
+    return { plan, stages };
+  }
+
+  /** What is still to come by its plan; null where nothing was predicted or it has ended. */
+  get forecast(): ActiveJob | null {
+    const { plan } = this.machine;
+    const { predicted } = plan;
+    if (predicted === undefined || this.machine.finished) return null;
+    return forecastOf([...this.machine.steps.values()], predicted, {
+      latencyMsMax: this.settings.record.submission.slo.latencyMsMax,
+      elapsedMs: this.nowMs,
+    });
   }
 
   /** The job as the journal has it, for whoever carries it forward. */

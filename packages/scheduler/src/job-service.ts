@@ -13,7 +13,7 @@
  *   V5. The same job id or idempotency key gives the same job.
  */
 import type { Log } from "@murakkab/bus";
-import type { Rates } from "@murakkab/core";
+import type { ActiveJob, Rates } from "@murakkab/core";
 import {
   type Cancel,
   canonicalJson,
@@ -25,7 +25,13 @@ import {
   TerminalError,
   UnavailableError,
 } from "@murakkab/kit";
-import { isTerminalState, type JobReply, type JobStatus, type Receipt } from "@murakkab/model";
+import {
+  isTerminalState,
+  type JobReply,
+  type JobStatus,
+  type PlanExplanation,
+  type Receipt,
+} from "@murakkab/model";
 import {
   type AttemptResult,
   type JobEvent,
@@ -38,16 +44,20 @@ import {
   withPartition,
 } from "@murakkab/protocol";
 import type { Admission } from "./admission.ts";
-import { DEFAULT_TENANT, type Intake, type PreparedJob } from "./intake.ts";
+import { DEFAULT_TENANT, type Intake, type Preparation, type PreparedJob } from "./intake.ts";
 import { type EntrySink, JobRun, type JobRunComponents } from "./job-run.ts";
 import { type FoldedJob, type FoldedPartition, foldPartition } from "./journal/fold-partition.ts";
 import type { IndexedJob, JobIndex } from "./journal/job-index.ts";
 import { carried, type OwnedPartition, restoreEvents } from "./journal/owned-partition.ts";
 import { FencedError } from "./journal/partition-journal.ts";
 import type { Ownership } from "./ownership.ts";
+import type { JobPlanner } from "./planning/job-planner.ts";
 
 export interface JobServiceComponents extends JobRunComponents {
   readonly intake: Intake;
+  readonly planner: JobPlanner;
+  /** Told of each job that succeeded, for whoever learns from it. */
+  readonly onSucceeded?: (run: JobRun) => void;
   readonly admission: Admission;
   readonly index: JobIndex;
   readonly journal: Log;
@@ -115,6 +125,11 @@ export class JobService {
 
   get activeCount(): number {
     return this.runs.size;
+  }
+
+  /** What is predicted of jobs that have not ended; those without a prediction are not seen. */
+  activeJobs(): readonly ActiveJob[] {
+    return [...this.runs.values()].flatMap((run) => run.forecast ?? []);
   }
 
   // ---- partitions ----------------------------------------------------------------------------
@@ -282,7 +297,9 @@ export class JobService {
     admission.enter(tenant);
     let run: JobRun | null = null;
     try {
-      const prepared = await this.parts.intake.prepare(request, jobId);
+      const preparation = await this.parts.intake.prepare(request, jobId);
+      if (preparation.kind === "refused") return refusedReply(jobId, preparation);
+      const prepared = preparation.job;
       const key = idempotencyHash(request);
       const claimed = key === null ? null : await this.claim(key, jobId);
       if (claimed !== null) return claimed;
@@ -385,7 +402,9 @@ export class JobService {
   /** The plan that a submission would get; nothing is journaled or run. */
   async plan(request: SubmitRequest): Promise<JobReply> {
     const jobId = request.jobId ?? this.ids.uuid();
-    const { plan, notes } = await this.parts.intake.prepare(request, jobId);
+    const preparation = await this.parts.intake.prepare(request, jobId, { mustExplain: true });
+    if (preparation.kind === "refused") return refusedReply(jobId, preparation);
+    const { plan, notes } = preparation.job;
     return acceptedReply(jobId, plan, notes);
   }
 
@@ -412,6 +431,13 @@ export class JobService {
   private async onTerminal(owned: OwnedPartition, run: JobRun): Promise<void> {
     const { jobId, status, range, past } = run;
     const { durable } = past.record.submission;
+    const { receipt } = status;
+    if (receipt?.state === "succeeded") {
+      if (isAsPlanned(run, receipt)) {
+        this.parts.planner.observe(receipt.latencyMs, receipt.predicted?.latencyMs);
+      }
+      this.parts.onSucceeded?.(run);
+    }
     this.keepFinished(status);
     owned.runs.delete(jobId);
     if (this.runs.get(jobId) === run) this.runs.delete(jobId);
@@ -458,6 +484,16 @@ export class JobService {
     const receipt = stored.events.at(-1)?.event.data["receipt"] as Receipt | undefined;
     if (stored.record === null || receipt === undefined) throw expired(jobId);
     return { ...stored.record.status, state: receipt.state, receipt };
+  }
+
+  /** Why it got its plan, by what is known now; null for jobs that had nothing to choose by. */
+  async explain(jobId: string): Promise<{ readonly explanation: PlanExplanation | null }> {
+    const record = this.runs.get(jobId)?.past.record ?? (await this.readIndexed(jobId))?.record;
+    if (record === undefined || record === null) {
+      await this.get(jobId); // says why it is not there
+      return { explanation: null };
+    }
+    return { explanation: this.parts.planner.explainRecord(record) };
   }
 
   /** The terminal state, or the present one after `timeoutMs` or when the job moves elsewhere. */
@@ -550,6 +586,12 @@ export class JobService {
   }
 }
 
+/** Results of other jobs, drafts that were sure and choices on the way make another job of it. */
+function isAsPlanned({ outcome }: JobRun, { steps, replans = [] }: Receipt): boolean {
+  const isShared = steps.some((step) => step.shared !== undefined);
+  return !isShared && outcome.stages.length === 0 && replans.length === 0;
+}
+
 function expired(jobId: string): TerminalError {
   return new TerminalError(
     "EXPIRED",
@@ -564,6 +606,16 @@ function acceptedReply(
   notes: readonly string[],
 ): JobReply {
   return { jobId, decision: "accepted", plan, ...(notes.length === 0 ? {} : { notes }) };
+}
+
+/** Not journaled: whoever takes an offer submits again. */
+function refusedReply(
+  jobId: string,
+  { decision, notes }: Extract<Preparation, { kind: "refused" }>,
+): JobReply {
+  const { kind, ...rest } = decision;
+  const said = notes.length === 0 ? {} : { notes };
+  return { jobId, decision: kind, ...rest, ...said } as JobReply;
 }
 
 function repeatReply(jobId: string, { plan }: JobStatus): JobReply {

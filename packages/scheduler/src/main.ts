@@ -20,7 +20,9 @@ import {
   formatProblem,
   loadLibrary,
   loadPrices,
+  loadProfiles,
   PRICES_FILE,
+  PROFILES_FOLDER,
 } from "@murakkab/library";
 import {
   ACTIVE_JOB_COUNT_MAX,
@@ -176,6 +178,10 @@ async function main(): Promise<void> {
   const library = loadLibrary(settings.libraryDirs);
   const fatal = library.problems.filter((problem) => problem.severity === "error");
   if (fatal[0] !== undefined) throw new InvalidArgumentError(`library: ${formatProblem(fatal[0])}`);
+  const profileDirs = settings.libraryDirs.map((dir) => join(dir, PROFILES_FOLDER));
+  const profiles = loadProfiles(profileDirs, library.executors);
+  const wrong = profiles.problems.find((problem) => problem.severity === "error");
+  if (wrong !== undefined) throw new InvalidArgumentError(`profiles: ${formatProblem(wrong)}`);
   const prices = loadPrices(join(CATALOGUE_DIR, PRICES_FILE));
   const { energy } = prices;
   const bus = await connect(settings, log, "murakkab-scheduler");
@@ -206,6 +212,7 @@ async function main(): Promise<void> {
     },
     {
       library,
+      profiles,
       rates: {
         pricePerCoreHourUsd: prices.perCoreHourUsd,
         busyWattsPerCore: energy.busyWattsPerCore,

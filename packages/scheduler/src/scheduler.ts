@@ -20,7 +20,7 @@ import {
   serve,
 } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
-import { findAvailability } from "@murakkab/core";
+import { configurationKey, findAvailability, NO_CLASS, signatureOfPlan } from "@murakkab/core";
 import {
   type Cancel,
   type Clock,
@@ -32,7 +32,12 @@ import {
   type Random,
   TerminalError,
 } from "@murakkab/kit";
-import { type AttemptObservation, artifactHash, type NodeRegistration } from "@murakkab/model";
+import {
+  type AttemptObservation,
+  artifactHash,
+  type NodeRegistration,
+  type ProfileSet,
+} from "@murakkab/model";
 import {
   contentHeaders,
   decode,
@@ -61,11 +66,16 @@ import { FleetStarter } from "./instance-starter.ts";
 import { Intake, type IntakeLibrary } from "./intake.ts";
 import { InputResolver, noNodes } from "./job-inputs.ts";
 import { JobRouter } from "./job-router.ts";
+import type { JobRun } from "./job-run.ts";
 import { JobService } from "./job-service.ts";
 import { JobIndex } from "./journal/job-index.ts";
 import { Leadership } from "./leadership.ts";
 import { Ownership } from "./ownership.ts";
+import { JobPlanner } from "./planning/job-planner.ts";
+import { profileSource } from "./planning/profile-source.ts";
 import type { AddressProbe, ArtifactUplink, Rechooser, TicketIssuer } from "./ports.ts";
+import { ProfileService } from "./profiles/profile-service.ts";
+import { ProfileStore } from "./profiles/profile-store.ts";
 import { SharedResults } from "./shared-results.ts";
 
 export interface SchedulerComponents {
@@ -89,6 +99,8 @@ export interface SchedulerSettings {
   /** Unique among all schedulers that ever ran on this bus. */
   readonly id: string;
   readonly library: IntakeLibrary;
+  /** Profiles that came with the product. */
+  readonly profiles?: ProfileSet;
   readonly rates: Rates;
   /** One sentence on how energy is modelled, for receipts. */
   readonly energyMethod: string;
@@ -133,6 +145,8 @@ export class Scheduler {
   private readonly pool: InstancePool;
   private readonly leadership: Leadership;
   private readonly wantedPrograms: readonly string[];
+  private readonly profiles: ProfileStore;
+  private readonly profileService: ProfileService;
   private live: Parts | null = null;
   /** Gives keyed actors a place; of the leader only. */
   private directory: ActorDirectory | null = null;
@@ -159,6 +173,22 @@ export class Scheduler {
     const { executors } = settings.library;
     const { messaging } = components.bus;
     this.wantedPrograms = [...new Set(executors.flatMap((entry) => entry.programs))].sort();
+    this.profiles = new ProfileStore(
+      {
+        ...{ ...components, state: components.bus.state },
+        onEvent: (event, about, data) =>
+          this.publishOps(`mk.v1.${event}.${about}`, {
+            ...{ event, ...data },
+            at: new Date(components.clock.wallMs()).toISOString(),
+          }),
+      },
+      settings.profiles === undefined ? {} : { shipped: settings.profiles },
+    );
+    this.profileService = new ProfileService({
+      ...components,
+      store: this.profiles,
+      messaging: components.intake ?? messaging,
+    });
     this.leadership = new Leadership(components, {
       scheduler: settings.id,
       leaseMs: settings.leaseMs,
@@ -210,7 +240,15 @@ export class Scheduler {
     const index = await JobIndex.open(state, storeParts, { retentionMs });
     const resolver = new InputResolver({ fleet: this.fleet, messaging });
     const copier = new InputCopier({ fleet: this.fleet, messaging, log });
-    const intake = new Intake({ fleet: this.fleet, resolver, copier, clock }, { library });
+    const planner = new JobPlanner(
+      {
+        fleet: this.fleet,
+        profiles: profileSource(this.profiles),
+        activeJobs: () => this.live?.jobs.activeJobs() ?? [],
+      },
+      { library, rates: this.settings.rates },
+    );
+    const intake = new Intake({ fleet: this.fleet, resolver, copier, clock, planner }, { library });
     const admission = new Admission(clock, { activeMax: this.settings.activeJobsMax });
     const executors = new Map(library.executors.map((entry) => [entry.id, entry]));
     const shared = new SharedResults(
@@ -220,7 +258,13 @@ export class Scheduler {
     const jobs = new JobService(
       {
         ...this.parts,
-        ...{ journal, index, intake, admission, shared },
+        ...{ journal, index, intake, admission, planner, shared },
+        rechooser: this.parts.rechooser ?? planner,
+        onSucceeded: (run) => this.learnDrafts(run),
+        observe: (observation) => {
+          this.profiles.observe(observation);
+          this.parts.observe?.(observation);
+        },
         fleet: this.fleet,
         dispatcher: this.dispatcher,
         executor: (executor) => executors.get(executor),
@@ -263,18 +307,20 @@ export class Scheduler {
     jobs.useOwnership(ownership);
     const router = new JobRouter(
       {
-        ...{ bus, jobs, ownership, admission, index, clock, log },
+        ...{ bus, jobs, ownership, admission, index, clock, log, profiles: this.profileService },
         intake: this.parts.intake ?? messaging,
       },
       { scheduler: id, partitionCount },
     );
     this.live = { jobs, ownership, router };
     this.serveFleet();
+    await this.profiles.start();
     await ownership.start();
     await this.leadership.start();
     await this.learnFleet();
     await this.untilFleetKnown();
     router.start();
+    this.profileService.start();
     this.serveViews(jobs, resolver);
     this.startTimers();
     messaging
@@ -282,6 +328,18 @@ export class Scheduler {
       .catch((error: unknown) =>
         log.warn({ event: "bus.flush-failed", err: error }, "flush failed"),
       );
+  }
+
+  /** Whether drafts were sure is part of what a staged path is expected to take. */
+  private learnDrafts({ jobId, outcome: { plan, stages } }: JobRun): void {
+    const atMs = this.parts.clock.wallMs();
+    for (const { isSure } of stages) {
+      this.profiles.addScore(signatureOfPlan(plan), {
+        ...{ jobId, atMs, kind: "sure", score: isSure ? 1 : 0 },
+        configuration: configurationKey(plan),
+        questionClass: plan.questionClass ?? NO_CLASS,
+      });
+    }
   }
 
   /** Without the fleet a submission would be refused for want of nodes that are there. */
@@ -825,6 +883,7 @@ export class Scheduler {
       await this.leadership.stop();
       this.follow();
       await live?.ownership.leave();
+      await this.profiles.stop();
       this.halt();
     })();
     await this.isStopping;
@@ -835,6 +894,8 @@ export class Scheduler {
     this.leadership.halt();
     this.closeDirectory();
     this.cancelLearn();
+    this.profiles.halt();
+    this.profileService.stop();
     for (const cancel of this.timers.splice(0)) cancel();
     for (const list of [this.subscriptions, this.leaderSubscriptions]) {
       for (const subscription of list.splice(0)) subscription.unsubscribe();

@@ -12,23 +12,33 @@ export function sizeUnitOf({ type, sizeUnit }: Port): SizeUnit {
  * Size of a value.
  *
  * Units:  `items`: entries of a list, 1 for anything else; `sec`: sum over time spans
- *         (`startSec`, `endSec`); `bytes`: of the artifacts in it, else of its JSON; `one`: 1.
+ *         (`startSec`, `endSec`), or of a file of a fixed rate; `bytes`: of the artifacts in it, else of its JSON; `one`: 1.
  * Range:  >= 0; null where the value lies elsewhere and its place does not tell.
  */
-export function sizeOfValue(value: PassedValue, unit: SizeUnit): number | null {
+export function sizeOfValue(
+  value: PassedValue,
+  unit: SizeUnit,
+  bytesPerSec?: number,
+): number | null {
   if (unit === "one") return 1;
   if (unit === "items") return lengthOf(value) ?? 1;
-  if (unit === "sec") return secondsOf(value);
-  return bytesOf(value);
+  if (unit !== "sec") return bytesOf(value);
+  if (bytesPerSec === undefined) return secondsOf(value);
+  const bytes = bytesOf(value);
+  return bytes === null ? null : bytes / bytesPerSec;
 }
 
 /** The same over the entries of a list that a batch took or gave. */
-export function sizeOfItems(list: PassedValue, unit: SizeUnit): number | null {
+export function sizeOfItems(
+  list: PassedValue,
+  unit: SizeUnit,
+  bytesPerSec?: number,
+): number | null {
   const length = lengthOf(list);
   if (length === null) return null;
   let sum = 0;
   for (let index = 0; index < length; index += 1) {
-    const size = sizeOfValue(itemOf(list, index), unit);
+    const size = sizeOfValue(itemOf(list, index), unit, bytesPerSec);
     if (size === null) return null;
     sum += size;
   }

@@ -9,24 +9,41 @@ import { randomUUID } from "node:crypto";
 import type { Bus, Schema } from "@murakkab/bus";
 import { call } from "@murakkab/bus";
 import { NoRespondersError, UnavailableError } from "@murakkab/kit";
-import type { ArtifactRef, JobPlan, JobStatus, NodeSample, Receipt } from "@murakkab/model";
-import type { JobEvent, SubmitRequest } from "@murakkab/protocol";
+import type {
+  ArtifactRef,
+  JobStatus,
+  NodeSample,
+  ProfileSet,
+  Receipt,
+  SloAxis,
+} from "@murakkab/model";
+import type {
+  JobEvent,
+  JobFeedbackReply,
+  ProfilePage,
+  ProfilePutReply,
+  SubmitRequest,
+} from "@murakkab/protocol";
 import { decode, subjects } from "@murakkab/protocol";
 import type { RepeatPolicy } from "./call-until-answered.ts";
 import { callUntilAnswered, READ_POLICY } from "./call-until-answered.ts";
 import type { InstanceView, JobSummary, LibraryView, NodeView, OpsEvent } from "./cluster-views.ts";
 import { downloadFile } from "./download.ts";
 import { EndWatch } from "./end-watch.ts";
+import { explainJob, type JobExplanation } from "./explain.ts";
 import { JobEventFeed } from "./job-events.ts";
 import type { ResultOptions } from "./job-handle.ts";
 import { cancelJob, JobHandle } from "./job-handle.ts";
+import { type PlannedJob, plannedJobIn } from "./job-reply.ts";
 import type { JobRequest } from "./job-request.ts";
 import { toSubmitRequest } from "./job-request.ts";
+import { checkProfiles, type FeedbackOptions, mergeProfiles, splitProfiles } from "./profiles.ts";
 import { PushQueue } from "./push-queue.ts";
 import { jobStatusIn, listIn } from "./read-answer.ts";
 import { resolveInputs } from "./resolve-inputs.ts";
 import { listenForSchedulers, type SchedulersView } from "./schedulers.ts";
-import { type SubmitReply, submitUntilAnswered } from "./submit-until-answered.ts";
+import { submitTakingOffers } from "./submit-taking-offers.ts";
+import type { SubmitReply } from "./submit-until-answered.ts";
 import type { ByteStream, UploadOptions } from "./upload.ts";
 import { uploadFile, uploadStream } from "./upload.ts";
 import { waitForReceipt } from "./wait-for-receipt.ts";
@@ -52,13 +69,13 @@ export interface SubmitOptions {
    * Default false: `OVERLOADED` (with `retryAfterMs`) is thrown.
    */
   readonly retryOverloaded?: boolean;
+  /**
+   * When the bounds can't hold together, take the offer in which this axis gives way.
+   * Default: a counter-offer is thrown as `JobNotAcceptedError`.
+   */
+  readonly acceptOffer?: SloAxis;
   /** Told what happens to the job later, such as that it was lost and submitted again. */
   readonly onNote?: (note: string) => void;
-}
-
-export interface PlannedJob {
-  readonly plan: JobPlan;
-  readonly notes: readonly string[];
 }
 
 export class Client {
@@ -78,14 +95,15 @@ export class Client {
 
   /**
    * Uploads local files, then submits. Resolves when the job is accepted.
-   * Errors: `INVALID_ARGUMENT`, what the scheduler answers, `UNAVAILABLE` without a scheduler.
+   * Errors: `INVALID_ARGUMENT`, what the scheduler answers, `UNAVAILABLE` without a scheduler;
+   * `JobNotAcceptedError` (`COUNTER_OFFER` with the offers, `REJECTED`) when it is not taken.
    */
   async submit(request: JobRequest, options: SubmitOptions = {}): Promise<JobHandle> {
     const jobId = request.jobId ?? randomUUID();
-    const body = await this.#prepare(request, jobId, options);
+    const asked = await this.#prepare(request, jobId, options);
     const feed = new JobEventFeed(this.#bus.messaging, jobId);
     try {
-      const reply = await this.#submit(body, options);
+      const { reply, body } = await this.#submit(asked, options);
       if (reply.jobId === jobId) return this.#handle(reply, { body, feed, options });
       // The idempotency key belongs to an earlier job: that one's events are wanted.
       feed.close();
@@ -98,12 +116,19 @@ export class Client {
     }
   }
 
-  /** The plan that a submission would get; nothing runs. Local files are uploaded, to be probed. */
+  /**
+   * The decision and the plan that a submission would get; nothing runs. Local files are uploaded,
+   * to be probed. A counter-offer or a rejection is an answer here, not an error.
+   */
   async plan(request: JobRequest, options: SubmitOptions = {}): Promise<PlannedJob> {
+    const { jobPlan } = subjects;
     const body = await this.#prepare(request, request.jobId ?? randomUUID(), options);
-    const answer = await this.#read<PlannedJob & JobPlan>(subjects.jobPlan, body, PLAN_POLICY);
-    const plan: JobPlan = answer.plan ?? answer;
-    return { plan, notes: answer.notes ?? plan.notes };
+    return plannedJobIn(await this.#read<unknown>(jobPlan, body, PLAN_POLICY), jobPlan);
+  }
+
+  /** Why a job got its plan and, once it has ended, what became of the prediction. */
+  async explain(jobId: string): Promise<JobExplanation> {
+    return this.#explain(explainJob(this.#bus.messaging, jobId), subjects.jobGet(jobId));
   }
 
   /** The newest jobs, at most `limit`. */
@@ -163,6 +188,45 @@ export class Client {
     return { executors, workflows: answer.workflows ?? [] };
   }
 
+  /**
+   * How good a finished job's answer was, 0 (wrong) to 1 (right); repeated, it replaces the earlier
+   * score. Errors: `NOT_FOUND`, `JOB_NOT_FINISHED`, `JOB_HAS_NO_ANSWER`, `FORBIDDEN` for another
+   * tenant's job, `INVALID_ARGUMENT`.
+   */
+  async feedback(
+    jobId: string,
+    score: number,
+    options: FeedbackOptions = {},
+  ): Promise<JobFeedbackReply> {
+    return this.#read<JobFeedbackReply>(subjects.jobFeedback, { jobId, score, ...options });
+  }
+
+  /** What is known of executors and workflows. */
+  async profiles(): Promise<ProfileSet> {
+    const pages: ProfileSet[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const page: ProfilePage = await this.#read<ProfilePage>(subjects.profileGet, { after });
+      pages.push(page.profiles);
+      after = page.next;
+    }
+    return mergeProfiles(pages);
+  }
+
+  /**
+   * Takes the place of what was imported of the same things before. All of it is checked before the
+   * first part is sent. Errors: `INVALID_ARGUMENT` with the field; nothing was taken then.
+   */
+  async importProfiles(profiles: ProfileSet): Promise<ProfilePutReply> {
+    checkProfiles(profiles);
+    const total = { executorCount: 0, configurationCount: 0 };
+    for (const part of splitProfiles(profiles)) {
+      const taken = await this.#read<ProfilePutReply>(subjects.profilePut, { profiles: part });
+      total.executorCount += taken.executorCount;
+      total.configurationCount += taken.configurationCount;
+    }
+    return total;
+  }
+
   /** Every node's sample, about one per node and second, until the loop is left. */
   telemetry(): AsyncIterable<NodeSample> {
     return this.#feed(subjects.allNodesSampled, (value) => value as NodeSample);
@@ -209,10 +273,7 @@ export class Client {
     const { messaging } = this.#bus;
     const { body, feed, options } = from;
     const onNote = options.onNote ?? (() => undefined);
-    return new JobHandle(
-      { messaging, feed, onNote },
-      { jobId, plan, notes: notes ?? plan.notes, body },
-    );
+    return new JobHandle({ messaging, feed, onNote }, { jobId, plan, notes, body });
   }
 
   /** Checks everything before the first byte is uploaded. */
@@ -235,11 +296,12 @@ export class Client {
 
   async #submit(
     body: SubmitRequest,
-    { signal, retryOverloaded }: SubmitOptions,
-  ): Promise<SubmitReply> {
-    const answer = submitUntilAnswered(this.#bus.messaging, body, {
+    { signal, retryOverloaded, acceptOffer }: SubmitOptions,
+  ): Promise<{ reply: SubmitReply; body: SubmitRequest }> {
+    const answer = submitTakingOffers(this.#bus.messaging, body, {
       ...(signal === undefined ? {} : { signal }),
       ...(retryOverloaded === undefined ? {} : { retryOverloaded }),
+      ...(acceptOffer === undefined ? {} : { acceptOffer }),
       ...(this.#wasAnswered ? {} : { absentMs: ABSENT_MS_AT_FIRST }),
     });
     return this.#explain(answer, subjects.jobSubmit);

@@ -141,7 +141,10 @@ export class JobHandle {
     await cancelJob(this.#parts.messaging, this.jobId, reason);
   }
 
-  /** H1. Rejects with `error`, which said that nobody knows the job, when it stays lost. */
+  /**
+   * H1. Rejects with `error`, which said that nobody knows the job, when it stays lost; with
+   * `JobNotAcceptedError` when the cluster would not take it again under its bounds.
+   */
   #submitAgain(error: RuntimeError): Promise<void> {
     this.#resubmission ??= this.#resubmit(error).finally(() => {
       this.#resubmission = null;

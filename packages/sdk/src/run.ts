@@ -31,10 +31,10 @@ export async function run(
   options: RunOptions = {},
 ): Promise<FinishedJob> {
   const { nats, name, bus, env, connectTimeoutMs, ...rest } = options;
-  const { onUpload, onNote, retryOverloaded, signal, ...job } = rest;
+  const { onUpload, onNote, retryOverloaded, acceptOffer, signal, ...job } = rest;
   const client = await connect(withoutUndefined({ nats, name, bus, env, connectTimeoutMs }));
   try {
-    const sending = withoutUndefined({ onUpload, onNote, retryOverloaded, signal });
+    const sending = withoutUndefined({ onUpload, onNote, retryOverloaded, acceptOffer, signal });
     const handle = await client.submit({ ...job, description, inputs }, sending);
     try {
       const receipt = await handle.result(withoutUndefined({ signal }));

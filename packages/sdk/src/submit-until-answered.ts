@@ -1,9 +1,9 @@
 /** A submission that survives the end of the scheduler that held it. */
 import type { Messaging } from "@murakkab/bus";
-import type { JobPlan } from "@murakkab/model";
 import type { SubmitRequest } from "@murakkab/protocol";
 import { subjects } from "@murakkab/protocol";
 import { callUntilAnswered, type RepeatPolicy } from "./call-until-answered.ts";
+import { type AcceptedJob, JobNotAcceptedError, plannedJobIn } from "./job-reply.ts";
 
 /** Why 150 s: the scheduler may have to fetch an input of some GB, and bounds that so. */
 const SUBMIT_TOTAL_MS = 150_000;
@@ -16,10 +16,9 @@ const SUBMIT_POLICY: RepeatPolicy = {
   troubleMs: 10_000,
 };
 
-export interface SubmitReply {
+/** The only decision that is no error. */
+export interface SubmitReply extends AcceptedJob {
   readonly jobId: string;
-  readonly plan: JobPlan;
-  readonly notes?: readonly string[];
 }
 
 export interface SubmitRepeatOptions {
@@ -29,7 +28,10 @@ export interface SubmitRepeatOptions {
   readonly absentMs?: number;
 }
 
-/** `body` carries its job id, so that repeats are one job. Errors: what the scheduler answers. */
+/**
+ * `body` carries its job id, so that repeats are one job.
+ * Errors: what the scheduler answers; `JobNotAcceptedError` for a counter-offer or a rejection.
+ */
 export async function submitUntilAnswered(
   messaging: Messaging,
   body: SubmitRequest,
@@ -37,9 +39,10 @@ export async function submitUntilAnswered(
 ): Promise<SubmitReply> {
   const overloadedMs = retryOverloaded === true ? OVERLOADED_MS_MAX : 0;
   let isRepeated = false;
-  const reply = await callUntilAnswered<SubmitReply>(
+  const { jobSubmit } = subjects;
+  const answer = await callUntilAnswered<{ readonly jobId?: unknown }>(
     messaging,
-    { subject: subjects.jobSubmit, value: body },
+    { subject: jobSubmit, value: body },
     {
       policy: {
         ...SUBMIT_POLICY,
@@ -51,8 +54,11 @@ export async function submitUntilAnswered(
       ...(signal === undefined ? {} : { signal }),
     },
   );
-  if (!isRepeated || reply.notes === undefined) return reply;
+  const jobId = typeof answer?.jobId === "string" ? answer.jobId : (body.jobId ?? "");
+  const reply = plannedJobIn(answer, jobSubmit);
+  if (reply.decision !== "accepted") throw new JobNotAcceptedError(reply, jobId);
+  if (!isRepeated) return { ...reply, jobId };
   // That was us.
   const ownNote = `job ${body.jobId ?? ""} was accepted before`;
-  return { ...reply, notes: reply.notes.filter((note) => note !== ownNote) };
+  return { ...reply, jobId, notes: reply.notes.filter((note) => note !== ownNote) };
 }

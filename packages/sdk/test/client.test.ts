@@ -46,7 +46,7 @@ describe("submit", () => {
 
   test("mistakes are told before anything is sent", async () => {
     const wrong = client.submit({ description: "q", slo: "cost<2apples" });
-    await expect(wrong).rejects.toThrow(/slo term "cost<2apples" at character 1/);
+    await expect(wrong).rejects.toThrow(/slo term "cost<2apples" at character 7/);
     await expect(client.submit({})).rejects.toThrow(/description and workflow/);
     await expect(client.submit({ description: "q", jobId: "7" })).rejects.toThrow(
       /expected a UUID/,

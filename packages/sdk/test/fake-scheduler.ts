@@ -77,6 +77,8 @@ export class FakeScheduler {
   silentEventsCount = 0;
   /** Jobs that the store has forgotten; a submission makes one known again. */
   readonly forgotten = new Set<string>();
+  /** What the next submissions and plans are answered with instead of "accepted". */
+  readonly answers: unknown[] = [];
   /** What the next submissions are refused with. */
   readonly refusals: RuntimeError[] = [];
   eventsPerAnswer = 1_000;
@@ -98,12 +100,18 @@ export class FakeScheduler {
         this.lostSubmitCount -= 1;
         throw new UnavailableError("the journal is away");
       }
+      if (this.answers.length > 0) return this.answers.shift();
       const isRepeated = this.submissions.some(
         (other) => other !== request && other.jobId === request.jobId,
       );
       const notes = isRepeated ? [`job ${request.jobId} was accepted before`] : [];
       return { jobId: request.jobId, decision: "accepted", plan: PLAN, notes };
     });
+    this.#serve(subjects.jobPlan, submitSchema, ({ jobId }) =>
+      this.answers.length > 0
+        ? this.answers.shift()
+        : { jobId, decision: "accepted", plan: PLAN, notes: [] },
+    );
     this.#serve(subjects.jobWait("*"), jobWaitSchema, (_request, subject) => {
       if (this.isWaitSilent) return NEVER;
       this.#checkKnown(lastToken(subject));

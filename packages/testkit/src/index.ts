@@ -1,3 +1,4 @@
+export * from "./choice-problem.ts";
 export * from "./cluster/real-cluster.ts";
 export * from "./executor-builder.ts";
 export * from "./nats/store-copy.ts";

@@ -5,15 +5,17 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
 import {
+  ANSWER_CHARS_MAX,
+  parseTimeSec,
   type QuestionEntry,
   questionEntrySchema,
   questionFileSchema,
-} from "../src/make-video/question-schema.ts";
+  scoreAnswer,
+} from "@murakkab/library";
+import { describe, expect, test } from "vitest";
 import { readYamlFile } from "../src/make-video/read-yaml-file.ts";
 import { sceneFileSchema } from "../src/make-video/scene-schema.ts";
-import { ANSWER_CHARS_MAX, parseTimeSec, scoreAnswer } from "../src/make-video/score-answer.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../../examples/video-qa", import.meta.url));
 

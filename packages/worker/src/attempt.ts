@@ -26,6 +26,7 @@ import type { ArtifactRef, ExecutorEntry, KnobValues } from "@murakkab/model";
 import { collectArtifactRefs, parseInterfaceType } from "@murakkab/model";
 import type { AttemptMeasure, AttemptRequest } from "@murakkab/protocol";
 import { ArtifactOpener } from "./artifact-opener.ts";
+import { checkBatch } from "./check-batch.ts";
 import { checkKnobs } from "./check-knobs.ts";
 import type { Engine, Values } from "./engine.ts";
 import { attemptFailure, engineTimeout } from "./failure.ts";
@@ -153,11 +154,14 @@ export class Attempt {
     const { jobId } = request;
     const knobs = checkKnobs(entry, request.knobs);
     const inputs = await resolver.resolve(entry, request.inputs, opener);
+    if (request.batchItems !== undefined) checkBatch(entry, inputs, request.batchItems);
     const refs = this.refsToPrefetch(inputs);
     if (refs.length > 0) await opener.prefetch(refs);
     this.throwIfStopped();
     const scratch = new LazyScratch(disk);
-    const context = { agent, disk, entry, jobId, scratch, deadline };
+    const { batchItems } = request;
+    const size = batchItems === undefined ? {} : { batchItems };
+    const context = { agent, disk, entry, jobId, scratch, deadline, ...size };
     try {
       const work = { inputs, knobs, scratch };
       // T5.
@@ -215,6 +219,7 @@ export class Attempt {
       const outputs = await engine.run({
         inputs,
         knobs,
+        isBatch: this.request.batchItems !== undefined,
         get scratchDir() {
           return scratch.path;
         },

@@ -14,6 +14,8 @@ export interface EngineCall {
   /** Every knob of the executor has a value here, and an allowed one. */
   readonly knobs: KnobValues;
   readonly threads: number;
+  /** The attempt takes a list of items and gives lists. Absent: one item, alone. */
+  readonly isBatch?: boolean;
   /** Private to the attempt; made when this is first read, removed after the attempt. */
   readonly scratchDir: string;
   /** Aborts on cancel, at the time limit and at the deadline; the reason is the failure. */

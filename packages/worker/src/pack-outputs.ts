@@ -2,7 +2,8 @@
  * What an engine gave into what the caller gets: files become artifacts, large values are spilled.
  *
  * Invariants:
- *   O1. Every declared output is there with the right shape, and nothing else is.
+ *   O1. Every declared output is there with the right shape, and nothing else is. Of a batch, every
+ *       output is a list with one entry of that shape for each item.
  *   O2. A file is ingested once, however often the outputs name it.
  *   O3. What stays inline is at most SPILL_BYTES in sum, so that the answer fits in a message.
  */
@@ -30,6 +31,8 @@ export interface PackContext {
   /** Made only when a file or a large value needs it. */
   readonly scratch: LazyScratch;
   readonly deadline: Deadline;
+  /** Items of the attempt when it is a batch. */
+  readonly batchItems?: number;
 }
 
 export interface PackedOutputs {
@@ -40,7 +43,7 @@ export interface PackedOutputs {
 
 /** Errors: `ENGINE_FAILED` (O1, a file that is not there), and what the agent answers. */
 export async function packOutputs(context: PackContext, outputs: Values): Promise<PackedOutputs> {
-  checkOutputs(context.entry, outputs);
+  checkOutputs(context, outputs);
   const files = await ingestFiles(context, outputs);
   const packed: Record<string, PassedValue> = {};
   const sized = Object.entries(outputs).map(([port, raw]) => {
@@ -61,20 +64,16 @@ export async function packOutputs(context: PackContext, outputs: Values): Promis
 }
 
 /** O1. */
-function checkOutputs(entry: ExecutorEntry, outputs: unknown): asserts outputs is Values {
+function checkOutputs(
+  { entry, batchItems }: PackContext,
+  outputs: unknown,
+): asserts outputs is Values {
   const given: Values = outputs !== null && typeof outputs === "object" ? (outputs as Values) : {};
   for (const [port, { type }] of Object.entries(entry.outputs)) {
     const value = Object.hasOwn(given, port) ? given[port] : undefined;
-    if (value === undefined || value === null) {
-      throw new EngineFailedError(
-        `executor "${entry.id}" gave no output "${port}", expected a value of type ${type}`,
-      );
-    }
-    if (parseInterfaceType(type).isList && !Array.isArray(value)) {
-      throw new EngineFailedError(
-        `output "${port}" of executor "${entry.id}" is a ${typeof value}, expected a list (${type})`,
-      );
-    }
+    if (batchItems === undefined || value === undefined || value === null) {
+      checkOutput(entry, `output "${port}"`, { type, value });
+    } else checkBatchOutput(entry, port, { type, value, batchItems });
   }
   for (const port of Object.keys(given)) {
     if (Object.hasOwn(entry.outputs, port)) continue;
@@ -82,6 +81,39 @@ function checkOutputs(entry: ExecutorEntry, outputs: unknown): asserts outputs i
     throw new EngineFailedError(
       `executor "${entry.id}" gave the output "${port}", expected only ${known}`,
     );
+  }
+}
+
+function checkOutput(
+  entry: ExecutorEntry,
+  what: string,
+  { type, value }: { readonly type: string; readonly value: unknown },
+): void {
+  if (value === undefined || value === null) {
+    throw new EngineFailedError(
+      `executor "${entry.id}" gave no ${what}, expected a value of type ${type}`,
+    );
+  }
+  if (parseInterfaceType(type).isList && !Array.isArray(value)) {
+    throw new EngineFailedError(
+      `${what} of executor "${entry.id}" is a ${typeof value}, expected a list (${type})`,
+    );
+  }
+}
+
+function checkBatchOutput(
+  entry: ExecutorEntry,
+  port: string,
+  { type, value, batchItems }: { type: string; value: unknown; batchItems: number },
+): void {
+  if (!Array.isArray(value) || value.length !== batchItems) {
+    const given = Array.isArray(value) ? `a list of ${value.length}` : `a ${typeof value}`;
+    throw new EngineFailedError(
+      `output "${port}" of executor "${entry.id}" is ${given} for a batch, expected a list of ${batchItems}: one value of type ${type} for each item`,
+    );
+  }
+  for (const [item, one] of (value as unknown[]).entries()) {
+    checkOutput(entry, `output "${port}" for item ${item} of the batch`, { type, value: one });
   }
 }
 

@@ -17,7 +17,7 @@ const PACKED_DEPTH_MAX = 4;
 
 export class InputResolver {
   private readonly scratch: ScratchPort;
-  private last: { readonly artifact: string; readonly value: unknown } | null = null;
+  private last: { readonly artifact: string; readonly value: Promise<unknown> } | null = null;
 
   constructor(scratch: ScratchPort) {
     this.scratch = scratch;
@@ -76,13 +76,21 @@ export class InputResolver {
     }
   }
 
-  private async read(ref: ArtifactRef, opener: ArtifactOpener): Promise<unknown> {
+  /** The items of a batch ask for the same file at once: one reading serves them all. */
+  private read(ref: ArtifactRef, opener: ArtifactOpener): Promise<unknown> {
     if (this.last?.artifact === ref.artifact) return this.last.value;
+    const reading = { artifact: ref.artifact, value: this.readJson(ref, opener) };
+    this.last = reading;
+    reading.value.catch(() => {
+      if (this.last === reading) this.last = null;
+    });
+    return reading.value;
+  }
+
+  private async readJson(ref: ArtifactRef, opener: ArtifactOpener): Promise<unknown> {
     const text = await this.scratch.readText(await opener.open(ref));
     try {
-      const value = JSON.parse(text) as unknown;
-      this.last = { artifact: ref.artifact, value };
-      return value;
+      return JSON.parse(text) as unknown;
     } catch (cause) {
       throw new InvalidArgumentError(`${ref.artifact} is not JSON, expected a spilled value`, {
         cause,

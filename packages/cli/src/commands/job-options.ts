@@ -22,6 +22,7 @@ export interface JobFlags extends CommonOptions {
   readonly executor?: readonly string[];
   readonly knob?: readonly string[];
   readonly label?: readonly string[];
+  readonly onHost?: boolean;
   readonly tenant?: string;
   readonly deadline?: string;
   readonly fresh?: boolean;
@@ -50,6 +51,7 @@ export async function toJobRequest(
     ...some("executors", flags.executor, (texts) => parsePairs("executor", texts)),
     ...some("knobs", flags.knob, parseKnobs),
     ...some("labels", flags.label, (texts) => parsePairs("label", texts)),
+    ...(flags.onHost === true ? { staysOnHost: true } : {}),
   };
   return {
     ...given("description", description),

@@ -1,19 +1,24 @@
-/** `murakkab submit` and `murakkab plan`. */
+/** `murakkab submit`. */
 import { randomUUID } from "node:crypto";
-import type { Client, Receipt } from "@murakkab/sdk";
-import type { Context, Output } from "../context.ts";
+import type { Receipt } from "@murakkab/sdk";
+import { JobNotAcceptedError } from "@murakkab/sdk";
+import type { Context } from "../context.ts";
 import { columnsOf, EXIT, printJson, printLines, withClient } from "../context.ts";
-import { noteLines, renderPlan } from "../render/render-plan.ts";
+import { parseAxis } from "../parse-options.ts";
+import { noteLines } from "../render/render-plan.ts";
 import { renderReceipt } from "../render/render-receipt.ts";
-import { formatBytes, formatRatio } from "../render/units.ts";
+import { renderRefusal } from "../render/render-refusal.ts";
 import type { JobFlags } from "./job-options.ts";
 import { toJobRequest } from "./job-options.ts";
+import { uploadProgress } from "./upload-progress.ts";
 import { watchJob } from "./watch-job.ts";
 
 export interface SubmitFlags extends JobFlags {
   readonly watch?: boolean;
   /** False with `--no-wait`. */
   readonly wait?: boolean;
+  /** The axis of a counter-offer to take at once. */
+  readonly acceptOffer?: string;
 }
 
 export async function submit(
@@ -23,12 +28,17 @@ export async function submit(
 ): Promise<number> {
   const { stdout, stderr, paint, paintErr } = context;
   const request = await toJobRequest(description, flags, context.cwd);
+  const acceptOffer =
+    flags.acceptOffer === undefined
+      ? {}
+      : { acceptOffer: parseAxis("accept-offer", flags.acceptOffer) };
   const jobId = request.jobId ?? randomUUID();
   const isJson = flags.json === true;
   let wasAccepted = false;
   const work = withClient(context, flags, async (client) => {
     const onUpload = uploadProgress(isJson ? null : stderr);
-    const job = await client.submit({ ...request, jobId }, { onUpload, signal: context.signal });
+    const options = { onUpload, signal: context.signal, ...acceptOffer };
+    const job = await client.submit({ ...request, jobId }, options);
     wasAccepted = true;
     if (flags.wait === false) {
       if (isJson) printJson(stdout, { jobId: job.jobId, plan: job.plan, notes: job.notes });
@@ -54,6 +64,7 @@ export async function submit(
     return finish(context, await job.result({ signal: context.signal }), isJson);
   });
   return work.catch((error: unknown) => {
+    if (error instanceof JobNotAcceptedError) return refused(context, error, isJson);
     if (context.signal.aborted && wasAccepted) {
       stderr.write(
         `job ${jobId} goes on; see murakkab job ${jobId}, end it with murakkab cancel ${jobId}\n`,
@@ -69,41 +80,22 @@ export function finish({ stdout, paint }: Context, receipt: Receipt, isJson: boo
   return receipt.state === "succeeded" ? EXIT.ok : EXIT.failed;
 }
 
-export async function plan(
-  context: Context,
-  description: string | undefined,
-  flags: JobFlags,
-): Promise<number> {
-  const { stdout, paint } = context;
-  const request = await toJobRequest(description, flags, context.cwd);
-  return withClient(context, flags, async (client: Client) => {
-    const onUpload = uploadProgress(flags.json === true ? null : context.stderr);
-    const planned = await client.plan(request, { onUpload, signal: context.signal });
-    if (flags.json === true) printJson(stdout, planned);
-    else {
-      const { notes } = planned;
-      printLines(
-        stdout,
-        renderPlan({ ...planned.plan, notes }, { columns: columnsOf(stdout), paint }),
-      );
-    }
-    return EXIT.ok;
-  });
-}
-
-/** Files below this size are up before a line about them could be read, bytes. */
-const SHOWN_UPLOAD_BYTES_MIN = 8 * 1024 ** 2;
-
-/** One line per file and tenth, for large files. */
-function uploadProgress(
-  output: Output | null,
-): (path: string, sentBytes: number, totalBytes: number) => void {
-  const shown = new Map<string, number>();
-  return (path, sentBytes, totalBytes) => {
-    if (output === null || totalBytes < SHOWN_UPLOAD_BYTES_MIN) return;
-    const tenth = Math.floor((10 * sentBytes) / totalBytes);
-    if (tenth <= (shown.get(path) ?? 0)) return;
-    shown.set(path, tenth);
-    output.write(`upload ${path} ${formatRatio(tenth / 10)} of ${formatBytes(totalBytes)}\n`);
-  };
+function refused(
+  { stdout, stderr, paintErr }: Context,
+  error: JobNotAcceptedError,
+  isJson: boolean,
+): number {
+  const { decision, message, offers, binding, notes, context } = error;
+  if (isJson) {
+    const what = decision === "counter-offer" ? { offers } : { binding };
+    printJson(stdout, { jobId: context["jobId"], decision, message, ...what, notes });
+    return EXIT.notAccepted;
+  }
+  const columns = columnsOf(stderr);
+  const lines = renderRefusal(
+    { message, offers, binding },
+    { columns, paint: paintErr, canAccept: true },
+  );
+  printLines(stderr, [...lines, ...notes.flatMap((note) => noteLines(note, columns, paintErr))]);
+  return EXIT.notAccepted;
 }

@@ -7,7 +7,8 @@
 import type { JobPlan } from "@murakkab/model";
 import type { JobEvent } from "@murakkab/protocol";
 
-export type StepState = "waiting" | "running" | "done" | "failed";
+/** `skipped`: the job succeeded without it. */
+export type StepState = "waiting" | "running" | "done" | "failed" | "skipped";
 
 export interface StepProgress {
   readonly step: string;
@@ -54,7 +55,12 @@ export function applyEvent(progress: JobProgress, event: JobEvent): JobProgress 
   const { data, sinceMs } = event;
   if (TERMINAL.has(event.event)) return endJob(progress, event);
   if (event.event === "planned" && isPlan(data["plan"])) {
-    return { ...keepSteps(progress, startProgress(data["plan"])), sinceMs };
+    const { state } = progress;
+    return { ...keepSteps(progress, startProgress(data["plan"])), state, sinceMs };
+  }
+  // Chosen again on the way: the job runs on.
+  if (event.event === "replanned" && isPlan(data)) {
+    return { ...keepSteps(progress, startProgress(data)), state: "running", sinceMs };
   }
   const change = stepChange(event);
   const steps =
@@ -115,15 +121,18 @@ function stepChange({ event, data, sinceMs }: JobEvent): Change | null {
 }
 
 function endJob(progress: JobProgress, { event, sinceMs }: JobEvent): JobProgress {
-  const steps = progress.steps.map((step) =>
-    step.state === "running" ? { ...step, state: "failed" as const, endedAtMs: sinceMs } : step,
-  );
-  return { steps: event === "succeeded" ? progress.steps : steps, state: event, sinceMs };
+  const hasSucceeded = event === "succeeded";
+  const steps = progress.steps.map((step): StepProgress => {
+    if (hasSucceeded) return step.state === "waiting" ? { ...step, state: "skipped" } : step;
+    return step.state === "running" ? { ...step, state: "failed", endedAtMs: sinceMs } : step;
+  });
+  return { steps, state: event, sinceMs };
 }
 
-/** A new plan keeps what is known of steps that it shares with the old one. */
+/** A new plan keeps what is known of steps that it shares with the old one and that have begun. */
 function keepSteps(before: JobProgress, after: JobProgress): JobProgress {
-  const known = new Map(before.steps.map((step) => [step.step, step]));
+  const begun = before.steps.filter(({ state }) => state !== "waiting");
+  const known = new Map(begun.map((step) => [step.step, step]));
   return { ...after, steps: after.steps.map((step) => known.get(step.step) ?? step) };
 }
 

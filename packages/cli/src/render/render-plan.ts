@@ -3,20 +3,50 @@ import type { JobPlan, PlannedStep } from "@murakkab/model";
 import type { DrawnNode } from "./draw-graph.ts";
 import { drawGraph } from "./draw-graph.ts";
 import type { Paint } from "./paint.ts";
+import { batchText, fanOutText, knobText, sourceText, stageMarks } from "./plan-facts.ts";
+import { renderFrontier } from "./render-frontier.ts";
+import { renderPrediction } from "./render-prediction.ts";
+import { renderWhy } from "./render-why.ts";
 import { padEnd, printable, truncate, wrap } from "./text-width.ts";
+import { formatDuration } from "./units.ts";
 
 export interface PlanOptions {
   readonly columns: number;
   readonly paint: Paint;
   /** Items of fanned-out steps, once they are known. */
   readonly itemCounts?: Readonly<Record<string, number>>;
+  /** All options that were turned down. Only for the plan with its reasons. */
+  readonly isAll?: boolean;
 }
 
 /** Texts in a box are cut at this width first, then at narrower ones until the drawing fits. */
 const BOX_TEXT_COLUMNS = [34, 26, 20, 15] as const;
 
+/** The drawing, and what is expected of it where something is. */
 export function renderPlan(plan: JobPlan, options: PlanOptions): string[] {
-  const { columns, paint } = options;
+  return [
+    ...planLines(plan, options),
+    ...renderPrediction(plan, options),
+    ...plan.notes.flatMap((note) => noteLines(note, options.columns, options.paint)),
+  ];
+}
+
+/** The same with the frontier and the reasons, where the scheduler gives them. */
+export function renderPlanWithReasons(plan: JobPlan, options: PlanOptions): string[] {
+  const { explanation, notes } = plan;
+  const frontier = explanation === undefined ? [] : renderFrontier(explanation, options);
+  return [
+    ...planLines(plan, options),
+    ...renderPrediction(plan, options),
+    ...(frontier.length === 0 ? [] : ["", ...frontier]),
+    ...(explanation === undefined ? [] : ["", ...renderWhy(plan, explanation, options)]),
+    ...(explanation === undefined || notes.length === 0 ? [] : [""]),
+    ...notes.flatMap((note) => noteLines(note, options.columns, options.paint)),
+  ];
+}
+
+function planLines(plan: JobPlan, options: PlanOptions): string[] {
+  const { paint } = options;
   const count = `${plan.steps.length} step${plan.steps.length === 1 ? "" : "s"}`;
   const how = plan.planner === "named" ? "named workflow" : "planned from the description";
   return [
@@ -25,7 +55,6 @@ export function renderPlan(plan: JobPlan, options: PlanOptions): string[] {
     ...(drawPlan(plan, options) ?? listPlan(plan, options)),
     "",
     `output: ${sourceText(plan.output)} ${paint.dim(`(${plan.outputType})`)}`,
-    ...plan.notes.flatMap((note) => noteLines(note, columns, paint)),
   ];
 }
 
@@ -61,19 +90,25 @@ function planNodes(plan: JobPlan, boxColumns: number, options: PlanOptions): Dra
       id: step.step,
       sources: sourceIds(step),
       sinksToReader: false,
-      lines: stepLines(step, options).map((line) => truncate(line, boxColumns)),
+      lines: stepLines(plan, step, { ...options, columns: boxColumns }),
       hasBox: true,
     })),
   ];
 }
 
-function stepLines(step: PlannedStep, { itemCounts }: PlanOptions): string[] {
-  const knobs = knobText(step);
+/** `columns` is that of the box's text here. */
+function stepLines(plan: JobPlan, step: PlannedStep, options: PlanOptions): string[] {
+  const { columns, itemCounts } = options;
+  const { predicted } = step;
+  const option = [knobText(step), batchText(step.batchItems)].filter((text) => text !== "");
+  const time = predicted === undefined ? [] : [`≈ ${formatDuration(predicted.runMs.p50)}`];
   return [
     `${step.step}${fanOutText(step, itemCounts)}`,
     step.executor,
-    ...(knobs === "" ? [] : [knobs]),
-  ];
+    ...option.flatMap((text) => wrap(text, columns)),
+    ...time,
+    ...stageMarks(plan, step).flatMap((mark) => wrap(mark, columns)),
+  ].map((line) => truncate(line, columns));
 }
 
 function listPlan(plan: JobPlan, { columns, paint, itemCounts }: PlanOptions): string[] {
@@ -81,31 +116,14 @@ function listPlan(plan: JobPlan, { columns, paint, itemCounts }: PlanOptions): s
   return plan.steps.flatMap((step) => {
     const from = Object.values(step.inputs).map(sourceText).join(", ");
     const title = `  ${padEnd(step.step, nameColumns)}${fanOutText(step, itemCounts)}`;
-    const what = [step.executor, knobText(step)].filter((text) => text !== "").join(" ");
+    const what = [step.executor, knobText(step), batchText(step.batchItems)];
     return [
       truncate(title, columns),
-      paint.dim(truncate(`    ← ${from}`, columns)),
-      paint.dim(truncate(`    ${what}`, columns)),
+      ...[`← ${from}`, what.filter((text) => text !== "").join(" "), ...stageMarks(plan, step)].map(
+        (line) => paint.dim(truncate(`    ${line}`, columns)),
+      ),
     ];
   });
-}
-
-function fanOutText(
-  step: PlannedStep,
-  itemCounts: Readonly<Record<string, number>> | undefined,
-): string {
-  if (step.fanOut === undefined) return "";
-  return ` ×${itemCounts?.[step.step] ?? "n"}`;
-}
-
-export function knobText({ knobs }: Pick<PlannedStep, "knobs">): string {
-  return Object.entries(knobs)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(" ");
-}
-
-function sourceText(source: JobPlan["output"]): string {
-  return source.kind === "input" ? source.input : `${source.step}.${source.output}`;
 }
 
 function inputNames(step: PlannedStep): string[] {

@@ -30,13 +30,17 @@ export function renderProgress(progress: JobProgress, options: ProgressOptions):
       padEnd(step.executor, executorColumns),
       ...(barColumns > 0 ? [padEnd(barText(step), barColumns)] : []),
       padStart(elapsed, 10),
-      [step.nodes.join(","), retryText(step)].filter((text) => text !== "").join(" "),
+      [step.nodes.join(","), retryText(step), skippedText(step)]
+        .filter((text) => text !== "")
+        .join(" "),
     ];
     const text = truncate(parts.join("  ").trimEnd(), columns - 4);
-    return `  ${glyph(step, options)} ${step.state === "waiting" ? paint.dim(text) : text}`;
+    return `  ${glyph(step, options)} ${isIdle(step) ? paint.dim(text) : text}`;
   });
   const doneCount = progress.steps.filter((step) => step.state === "done").length;
-  const summary = `${doneCount}/${progress.steps.length} steps, ${formatDuration(nowMs)}`;
+  const skippedCount = progress.steps.filter((step) => step.state === "skipped").length;
+  const skipped = skippedCount === 0 ? "" : `, ${skippedCount} not needed`;
+  const summary = `${doneCount}/${progress.steps.length} steps${skipped}, ${formatDuration(nowMs)}`;
   return [...lines, paint.dim(truncate(`  ${progress.state}  ${summary}`, columns))];
 }
 
@@ -54,6 +58,8 @@ function glyph(step: StepProgress, { paint, frame }: ProgressOptions): string {
       return paint.green("✔");
     case "failed":
       return paint.red("✘");
+    case "skipped":
+      return paint.dim("–");
   }
 }
 
@@ -67,6 +73,14 @@ function barText(step: StepProgress): string {
 function elapsedText({ startedAtMs, endedAtMs }: StepProgress, nowMs: number): string {
   if (startedAtMs === null) return "";
   return formatDuration(Math.max(0, (endedAtMs ?? nowMs) - startedAtMs));
+}
+
+function isIdle({ state }: StepProgress): boolean {
+  return state === "waiting" || state === "skipped";
+}
+
+function skippedText({ state }: StepProgress): string {
+  return state === "skipped" ? "not needed" : "";
 }
 
 function retryText({ retryCount }: StepProgress): string {
@@ -125,8 +139,8 @@ function eventText(
     }
     case "replanned":
       return `steps chosen again: ${textOf(data["reason"], "?")}`;
-    case "accepted":
     case "planned":
+    case "accepted":
       return isDetailed ? `job ${event}` : null; // Who submitted has seen both.
     default:
       return `job ${event}`;

@@ -1,7 +1,9 @@
 /** A receipt for people: the answer and its evidence first, then what it took and what it cost. */
 
-import type { Receipt, Slo, SloOutcome, StepReceipt } from "@murakkab/model";
+import type { Receipt, StepReceipt } from "@murakkab/model";
 import type { Paint } from "./paint.ts";
+import { formatShare, qualityText, sloBounds } from "./plan-facts.ts";
+import { renderAsides, saidText } from "./render-outcome.ts";
 import { outputLines } from "./render-output.ts";
 import { noteLines } from "./render-plan.ts";
 import type { Column } from "./table.ts";
@@ -24,7 +26,8 @@ export function renderReceipt(receipt: Receipt, options: ReceiptOptions): string
     ...(receipt.steps.length === 0 ? [] : ["", ...stepTable(receipt.steps, options)]),
     "",
     ...totals(receipt, options),
-    ...sloLines(receipt, options.paint),
+    ...sloLines(receipt, options),
+    ...renderAsides(receipt, options),
     ...receipt.notes.flatMap((note) => noteLines(note, options.columns, options.paint)),
   ];
 }
@@ -84,6 +87,8 @@ interface StepColumn extends Column {
   readonly cell: (step: StepReceipt) => string;
   /** Left out on terminals with fewer columns than this; the totals and `--json` have it. */
   readonly shownFromColumns?: number;
+  /** Shown only when some step has something in it. */
+  readonly isShown?: (steps: readonly StepReceipt[]) => boolean;
 }
 
 const STEP_COLUMNS: readonly StepColumn[] = [
@@ -102,7 +107,18 @@ const STEP_COLUMNS: readonly StepColumn[] = [
     shownFromColumns: 96,
     cell: (step) => formatDuration(step.queueMs),
   },
-  { title: "run", align: "right", cell: (step) => formatDuration(step.runMs) },
+  {
+    title: "said",
+    align: "right",
+    shownFromColumns: 72,
+    isShown: (steps) => steps.some(({ predicted }) => predicted !== undefined),
+    cell: ({ predicted }) => (predicted === undefined ? "–" : formatDuration(predicted.runMs.p50)),
+  },
+  {
+    title: "run",
+    align: "right",
+    cell: ({ runMs, attempts }) => (attempts === 0 ? "not run" : formatDuration(runMs)),
+  },
   { title: "cpu s", align: "right", cell: (step) => formatCpuSec(step.cpuSec) },
   { title: "cost", align: "right", shownFromColumns: 80, cell: (step) => formatUsd(step.costUsd) },
   {
@@ -114,7 +130,10 @@ const STEP_COLUMNS: readonly StepColumn[] = [
 ];
 
 function stepTable(steps: readonly StepReceipt[], { columns, paint }: ReceiptOptions): string[] {
-  const shown = STEP_COLUMNS.filter(({ shownFromColumns = 0 }) => columns >= shownFromColumns);
+  const shown = STEP_COLUMNS.filter(
+    ({ shownFromColumns = 0, isShown }) =>
+      columns >= shownFromColumns && isShown?.(steps) !== false,
+  );
   const rows = steps.map((step) => shown.map(({ cell }) => cell(step)));
   return renderTable(shown, rows, {
     columns,
@@ -127,62 +146,79 @@ function stepTable(steps: readonly StepReceipt[], { columns, paint }: ReceiptOpt
 }
 
 function totals(receipt: Receipt, { columns, paint }: ReceiptOptions): string[] {
-  const { costProvenance } = receipt;
+  const { costProvenance, predicted, latencyMs, costUsd, energyWh } = receipt;
   const facts = [
-    ["latency", formatDuration(receipt.latencyMs), "measured: from acceptance to the last step"],
-    ["cost", formatUsd(receipt.costUsd), `${costProvenance.kind}: ${costProvenance.note}`],
-    ["energy", formatWh(receipt.energyWh), `${receipt.energyProvenance}: ${receipt.energyMethod}`],
-  ] as const;
-  const amountColumns = Math.max(...facts.map(([, amount]) => amount.length));
-  return facts.flatMap(([name, amount, origin]) => {
+    {
+      name: "latency",
+      amount: formatDuration(latencyMs),
+      said: predicted && saidText(predicted.latencyMs, latencyMs, formatDuration),
+      origin: "(measured: from acceptance to the last step)",
+    },
+    {
+      name: "cost",
+      amount: formatUsd(costUsd),
+      said: predicted && saidText(predicted.costUsd, costUsd, formatUsd),
+      origin: `(${costProvenance.kind}: ${costProvenance.note})`,
+    },
+    {
+      name: "energy",
+      amount: formatWh(energyWh),
+      said: predicted && saidText(predicted.energyWh, energyWh, formatWh),
+      origin: `(${receipt.energyProvenance}: ${receipt.energyMethod})`,
+    },
+    ...qualityFact(receipt),
+  ];
+  const amountColumns = Math.max(...facts.map(({ amount }) => amount.length));
+  return facts.flatMap(({ name, amount, said, origin }) => {
     const head = `${padEnd(name, 8)}${padEnd(amount, amountColumns)}  `;
-    return wrap(`(${printable(origin)})`, Math.max(20, columns - head.length)).map((line, index) =>
-      index === 0 ? head + paint.dim(line) : " ".repeat(head.length) + paint.dim(line),
+    const room = Math.max(20, columns - head.length);
+    const texts = said === undefined ? [] : wrap(said, room);
+    return [...texts, ...wrap(printable(origin), room).map(paint.dim)].map((line, index) =>
+      index === 0 ? head + line : " ".repeat(head.length) + line,
     );
   });
 }
 
-const BOUNDS: readonly {
-  readonly axis: keyof SloOutcome;
-  readonly bound: (slo: Slo) => string | null;
-  readonly actual: (receipt: Receipt) => string;
-}[] = [
-  {
-    axis: "latency",
-    bound: ({ latencyMsMax }) =>
-      latencyMsMax === undefined ? null : `at most ${formatDuration(latencyMsMax)}`,
-    actual: ({ latencyMs }) => formatDuration(latencyMs),
-  },
-  {
-    axis: "cost",
-    bound: ({ costUsdMax }) =>
-      costUsdMax === undefined ? null : `at most ${formatUsd(costUsdMax)}`,
-    actual: ({ costUsd }) => formatUsd(costUsd),
-  },
-  {
-    axis: "energy",
-    bound: ({ energyWhMax }) =>
-      energyWhMax === undefined ? null : `at most ${formatWh(energyWhMax)}`,
-    actual: ({ energyWh }) => formatWh(energyWh),
-  },
-  {
-    axis: "quality",
-    bound: ({ qualityMin }) => (qualityMin === undefined ? null : `at least ${qualityMin}`),
-    actual: () => "not measured",
-  },
-];
+/** A single job has no labels to measure its quality by: what was promised is told. */
+function qualityFact({ predicted }: Receipt) {
+  const quality = predicted?.quality ?? null;
+  if (quality === null) return [];
+  const origin = `(said, not measured in this job; ${quality.provenance.kind}: ${quality.provenance.note})`;
+  return [{ name: "quality", amount: qualityText(quality), said: undefined, origin }];
+}
 
-function sloLines(receipt: Receipt, paint: Paint): string[] {
-  return BOUNDS.flatMap(({ axis, bound, actual }) => {
-    const limit = bound(receipt.slo);
-    if (limit === null) return [];
+function sloLines(receipt: Receipt, { columns, paint }: ReceiptOptions): string[] {
+  return sloBounds(receipt.slo).flatMap(({ axis, bound }) => {
     const outcome = receipt.sloMet[axis];
-    const verdict =
+    const [verdict, colour] =
       outcome === true
-        ? paint.green("met")
+        ? (["met", paint.green] as const)
         : outcome === false
-          ? paint.red("missed")
-          : paint.yellow("not known");
-    return [`slo     ${padEnd(axis, 8)} ${limit}: ${verdict} (${actual(receipt)})`];
+          ? (["missed", paint.red] as const)
+          : (["not known", paint.yellow] as const);
+    const head = `slo     ${padEnd(axis, 8)} `;
+    const actual = actualText(receipt, axis);
+    const text = `${bound}: ${verdict} (${actual})`;
+    if (head.length + text.length <= columns) {
+      return [`${head}${bound}: ${colour(verdict)} (${actual})`];
+    }
+    return wrap(text, Math.max(20, columns - head.length)).map((line, index) =>
+      index === 0 ? head + line : " ".repeat(head.length) + line,
+    );
   });
+}
+
+function actualText(receipt: Receipt, axis: "latency" | "cost" | "energy" | "quality"): string {
+  switch (axis) {
+    case "latency":
+      return formatDuration(receipt.latencyMs);
+    case "cost":
+      return formatUsd(receipt.costUsd);
+    case "energy":
+      return formatWh(receipt.energyWh);
+    case "quality": {
+      const low = receipt.predicted?.quality?.low;
+      return low === undefined ? "not measured" : `promised ${formatShare(low)}, not measured`;
+    }
+  }
 }

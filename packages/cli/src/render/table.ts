@@ -6,6 +6,8 @@ export interface Column {
   readonly align?: "left" | "right";
   /** May be cut with an ellipsis, down to this many columns. Default: never cut. */
   readonly columnsMin?: number;
+  /** Left out when the table is too wide even after cutting, the highest first. Default: never. */
+  readonly dropOrder?: number;
 }
 
 export interface TableOptions {
@@ -48,6 +50,32 @@ export function renderTable(
       line(row, (text, index) => options.paintCell?.(text, rowIndex, index) ?? text),
     ),
   ];
+}
+
+/** Without the columns that a narrow terminal has no room for. */
+export function dropToFit<T extends Column>(
+  columns: readonly T[],
+  rows: readonly (readonly string[])[],
+  available: number,
+): { columns: T[]; rows: string[][] } {
+  const kept = columns.map((column, index) => ({ column, index }));
+  const width = (): number =>
+    kept.reduce((sum, { column, index }) => {
+      const full = Math.max(
+        ...[column.title, ...rows.map((row) => row[index] ?? "")].map(textWidth),
+      );
+      return sum + Math.min(full, column.columnsMin ?? full) + GAP.length;
+    }, -GAP.length);
+  while (width() > available) {
+    const orders = kept.map(({ column }) => column.dropOrder ?? -1);
+    const next = Math.max(...orders);
+    if (next < 0) break;
+    kept.splice(orders.indexOf(next), 1);
+  }
+  return {
+    columns: kept.map(({ column }) => column),
+    rows: rows.map((row) => kept.map(({ index }) => row[index] ?? "")),
+  };
 }
 
 /** Takes one column off the widest shrinkable one until all fit or none can give. */

@@ -3,7 +3,7 @@
  *
  * Strict: an unknown key is a problem, because a misspelt one would silently mean its default.
  */
-import type { ExecutorEntry, Port } from "@murakkab/model";
+import { type ExecutorEntry, type Port, SIZE_UNITS } from "@murakkab/model";
 import { z } from "zod";
 import type { YamlSource } from "./yaml-source.ts";
 import { checkShape } from "./yaml-source.ts";
@@ -15,6 +15,8 @@ const CORES_MAX = 4_096;
 const MEMORY_MIB_MAX = 64 * 1024 * 1024;
 /** Most attempts that one instance takes at a time: they share one event loop. */
 const CONCURRENCY_MAX = 256;
+/** Most items that one attempt of a fan-out takes: its inputs and outputs travel in one message. */
+const BATCH_MAX = 1_024;
 /** Same bound as ids on the wire. */
 const ID_PATTERN = /^[a-z0-9][a-z0-9-]{0,127}$/;
 const NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -35,11 +37,61 @@ const positive = (max: number, unit: string) =>
     .positive(`expected a number of ${unit} above 0`)
     .max(max, `expected at most ${max} ${unit}`);
 
+/** Uncompressed 8K video, roughly. */
+const BYTES_PER_SEC_MAX = 1e10;
+
 const portSchema = z.strictObject({
   type: text("expected a type such as video or list<frame>"),
   description: text("expected a text").exactOptional(),
   optional: z.boolean("expected true or false").exactOptional(),
+  /** What the output's size is counted in; default items for a list, else bytes. */
+  sizeUnit: z.enum(SIZE_UNITS, `expected one of ${SIZE_UNITS.join(", ")}`).exactOptional(),
+  /** Of a file of a fixed rate, with the unit sec. */
+  bytesPerSec: positive(BYTES_PER_SEC_MAX, "bytes per second").exactOptional(),
 });
+
+const batchMaxSchema = z
+  .number(`expected a whole number of items, 1 to ${BATCH_MAX}`)
+  .int(`expected a whole number of items, 1 to ${BATCH_MAX}`)
+  .min(1, `expected a whole number of items, 1 to ${BATCH_MAX}`)
+  .max(BATCH_MAX, `expected at most ${BATCH_MAX} items`);
+
+const sizedBySchema = z
+  .array(nameSchema, "expected a list of input names")
+  .min(1, "expected at least one input");
+
+const stagingSchema = z.strictObject(
+  {
+    confidence: z.strictObject(
+      {
+        port: nameSchema,
+        field: text("expected the name of a field that holds a number from 0 to 1"),
+      },
+      "expected { port, field }: where the output says how sure it is",
+    ),
+    atLeast: z
+      .array(
+        z
+          .number("expected a number above 0, at most 1")
+          .positive("expected a number above 0, at most 1")
+          .max(1, "expected a number above 0, at most 1"),
+        "expected a list of thresholds",
+      )
+      .min(1, "expected at least one threshold"),
+    focus: nameSchema.exactOptional(),
+  },
+  "expected { confidence, atLeast }, and focus where an output points to a closer look",
+);
+
+const questionClassSchema = z.strictObject(
+  {
+    name: idSchema,
+    phrases: z
+      .array(text("expected a phrase of one or more words"), "expected a list of phrases")
+      .min(1, "expected at least one phrase"),
+  },
+  "expected { name, phrases }",
+);
 
 const knobSchema = z.strictObject({
   description: text("expected a text that says what the knob changes"),
@@ -155,6 +207,12 @@ export const executorFileSchema = z.strictObject(
       "expected { kind, note }: every figure says where it comes from",
     ),
     missingMeans: text("expected a clause that says what a plan loses").exactOptional(),
+    sizedBy: sizedBySchema.exactOptional(),
+    batchMax: batchMaxSchema.exactOptional(),
+    staging: stagingSchema.exactOptional(),
+    questionClasses: z
+      .array(questionClassSchema, "expected a list of { name, phrases }")
+      .exactOptional(),
   },
   "expected a map of fields",
 );

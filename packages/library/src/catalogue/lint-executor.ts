@@ -9,6 +9,7 @@ import { describeError } from "@murakkab/kit";
 import type { CommandEngine, ExecutorEntry, KnobValue, Port } from "@murakkab/model";
 import { parseInterfaceType } from "@murakkab/model";
 import { HOLES_EXPECTED, type Hole, parseHoles } from "./holes.ts";
+import { lintPlanning } from "./lint-planning.ts";
 import type { FieldPath, YamlSource } from "./yaml-source.ts";
 
 /** Names that `engine.function` and `engine.parse` may use. Absent = not checked. */
@@ -22,6 +23,7 @@ export function lintExecutor(source: YamlSource, entry: ExecutorEntry, known: Kn
   lintPorts(source, "outputs", entry.outputs);
   lintKnobs(source, entry);
   lintResources(source, entry);
+  lintPlanning(source, entry);
   if (entry.engine.kind === "command") lintCommand(source, entry, entry.engine, known);
   else lintName(source, ["engine", "function"], entry.engine.function, known.functions);
 }
@@ -39,6 +41,15 @@ function lintPorts(
     }
     if (field === "outputs" && port.isOptional === true) {
       source.error([field, name, "optional"], "an output cannot be optional, expected inputs only");
+    }
+    if (field === "inputs" && port.sizeUnit !== undefined) {
+      const message = "an input has the size of what is connected to it, expected outputs only";
+      source.error([field, name, "sizeUnit"], message);
+    }
+    if (port.bytesPerSec !== undefined && (field === "inputs" || port.sizeUnit !== "sec")) {
+      const message =
+        "bytes per second say how long a file lasts, expected an output with sizeUnit: sec";
+      source.error([field, name, "bytesPerSec"], message);
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Checks executors against one another: ids are unique, executors of one capability can stand in
- * for each other.
+ * for each other, and what one points to another can look at.
  */
 import type { ExecutorEntry, Port } from "@murakkab/model";
 import type { YamlSource } from "./yaml-source.ts";
@@ -28,6 +28,19 @@ export function lintExecutors(executors: readonly SourcedExecutor[]): void {
     if (first === undefined) byCapability.set(entry.capability, executor);
     else lintSameInterface(executor, first);
   }
+  for (const executor of byId.values()) lintFocus(executor, byId.values());
+}
+
+/** A focus that nobody takes is only computed in vain: a warning. */
+function lintFocus({ source, entry }: SourcedExecutor, all: Iterable<SourcedExecutor>): void {
+  const { focus } = entry.staging ?? {};
+  if (focus === undefined) return;
+  const type = entry.outputs[focus]?.type;
+  for (const { entry: other } of all) {
+    if (Object.values(other.inputs).some((port) => port.type === type)) return;
+  }
+  const message = `no executor has an input of type ${type}, expected one that takes the focus`;
+  source.warn(["staging", "focus"], message);
 }
 
 function lintSameInterface(executor: SourcedExecutor, first: SourcedExecutor): void {

@@ -2,7 +2,8 @@
  * Loads executors and workflows from folders of YAML files, and tells what is wrong with them.
  *
  * Owns:      which file is what: files in a folder named `workflows` are workflows, the price
- *            table is left to load-prices.ts, every other YAML file is an executor.
+ *            table is left to load-prices.ts, folders named `profiles` to load-profiles.ts; every
+ *            other YAML file is an executor.
  * Does not:  throw on bad content. A file with an error is left out; the others are loaded.
  *
  * Invariants:
@@ -30,6 +31,8 @@ export interface LoadedLibrary extends Library {
 
 export const PRICES_FILE = "prices.yaml";
 const WORKFLOWS_FOLDER = "workflows";
+/** Holds no executors: profiles are loaded by themselves (see ../profiles/load-profiles.ts). */
+const PROFILES_FOLDER = "profiles";
 /** Folders below a library folder that are looked into: a link to itself must end somewhere. */
 const DEPTH_MAX = 8;
 
@@ -113,6 +116,7 @@ function findFiles(
   for (const child of children.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(dir, child.name);
     if (child.isDirectory()) {
+      if (child.name === PROFILES_FOLDER) continue;
       const inner = {
         isWorkflows: isWorkflows || child.name === WORKFLOWS_FOLDER,
         depth: depth + 1,

@@ -118,6 +118,8 @@ function valueAt(value: unknown, path: FieldPath): unknown {
 
 function showValue(value: unknown): string | null {
   if (value === undefined) return null;
-  const text = JSON.stringify(value);
+  // JSON has no word for these: NaN would be shown as null.
+  const isNumber = typeof value === "number" && !Number.isFinite(value);
+  const text = isNumber ? String(value) : JSON.stringify(value);
   return text.length > SHOWN_VALUE_CHARS_MAX ? `${text.slice(0, SHOWN_VALUE_CHARS_MAX)}…` : text;
 }

@@ -37,12 +37,17 @@ beforeAll(async () => {
   await runProgram("ffmpeg", ["-v", "error", "-y", ...video, "-shortest", clip]);
   await runProgram("ffmpeg", ["-v", "error", "-y", ...video.slice(0, 4), silent]);
   await sharp(Buffer.from(PICTURE)).png().toFile(join(dir, "frame.png"));
+  const other = PICTURE.replace("PLATFORM 9", "ROOM 305").replace("#2e8b3a", "#d02020");
+  await sharp(Buffer.from(other)).png().toFile(join(dir, "other.png"));
+  const blank = '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="360"/>';
+  await sharp(Buffer.from(blank)).png().toFile(join(dir, "blank.png"));
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-function frameInput() {
-  const image = refTo(join(dir, "frame.png"), "image/png");
-  return { frame: { index: 0, atSec: 1, scene: 0, sceneStartSec: 0, sceneEndSec: 2, image } };
+function frameInput(file = "frame.png", index = 0) {
+  const image = refTo(join(dir, file), "image/png");
+  const times = { atSec: index + 1, sceneStartSec: index, sceneEndSec: index + 2 };
+  return { frame: { index, scene: index, ...times, image } };
 }
 
 async function call(name: string, ...args: Parameters<typeof fakeCall>) {
@@ -111,5 +116,57 @@ describe("the picture readers", () => {
     expect(people).toHaveLength(1);
     expect(people[0]?.top.color).toBe("green");
     expect(people[0]?.bottom).toMatchObject({ color: "blue", shade: "navy" });
+  });
+});
+
+describe("a batch of frames", () => {
+  const threeFrames = () =>
+    ["frame.png", "blank.png", "other.png"].map((it, at) => frameInput(it, at).frame);
+
+  it.each([
+    ["read-text", "text", { width: 640, pageMode: 6, crops: "regions" }],
+    ["read-text", "text", { width: 480, pageMode: 6, crops: "bands" }],
+    ["read-text", "text", { width: 640, pageMode: 3, crops: "none" }],
+    ["detect-people", "people", { width: 640 }],
+    ["detect-people", "people", { width: 320 }],
+  ])("%s gives what it gives of each alone (%s, %o)", async (name, port, knobs) => {
+    const frames = threeFrames();
+    const run = EXECUTOR_FUNCTIONS[name];
+    if (run === undefined) throw new Error(`no function ${name}`);
+    const together = await run({ ...fakeCall({ frame: frames }, knobs), isBatch: true });
+    const alone: unknown[] = [];
+    for (const frame of frames) alone.push((await run(fakeCall({ frame }, knobs)))[port]);
+    expect(alone).toHaveLength(3);
+    expect(together).toEqual({ [port]: alone });
+  });
+
+  it("starts tesseract once for all that holds text, and not for what holds none", async () => {
+    const frames = threeFrames();
+    const started: (readonly string[])[] = [];
+    const knobs = { width: 640, pageMode: 6, crops: "regions" };
+    const read = async (given: unknown[]) => {
+      const asked = { ...fakeCall({ frame: given }, knobs), isBatch: true };
+      const run: typeof runProgram = (program, args, options) => {
+        started.push([program, ...args]);
+        return runProgram(program, args, options);
+      };
+      return await EXECUTOR_FUNCTIONS["read-text"]?.({ ...asked, run });
+    };
+    const out = (await read(frames)) as { text: ScreenText[] };
+    expect(started).toHaveLength(1);
+    expect(out.text.map(({ lines }) => lines[0]?.text)).toEqual([
+      "PLATFORM 9",
+      undefined,
+      "ROOM 305",
+    ]);
+    await read([frames[1]]);
+    expect(started).toHaveLength(1);
+  });
+
+  it("of something that is no list is refused", async () => {
+    const asked = { ...fakeCall({ frame: threeFrames()[0] }, { width: 320 }), isBatch: true };
+    await expect(EXECUTOR_FUNCTIONS["detect-people"]?.(asked)).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+    });
   });
 });

@@ -3,7 +3,7 @@ import { EngineFailedError } from "@murakkab/kit";
 import { describe, expect, it } from "vitest";
 import { parseScenes, readDurationSec } from "../../src/executors/video-qa/parse-scenes.ts";
 import { parseSpeech } from "../../src/executors/video-qa/parse-speech.ts";
-import { parseTesseract } from "../../src/executors/video-qa/parse-tesseract.ts";
+import { parsePages } from "../../src/executors/video-qa/parse-tesseract.ts";
 import { pickMoments } from "../../src/executors/video-qa/pick-moments.ts";
 
 const STDERR =
@@ -53,18 +53,26 @@ describe("parseSpeech", () => {
   });
 });
 
-describe("parseTesseract", () => {
+describe("parsePages", () => {
+  const page = "1\t1\t0\t0\t0\t0\t0\t0\t640\t360\t-1\t";
   const row = (line: number, confidence: number, text: string): string =>
     `5\t1\t1\t1\t${line}\t1\t10\t20\t30\t12\t${confidence}\t${text}`;
 
   it("joins the words of a line and drops garbage", () => {
     const tsv = [
+      page,
       row(1, 96, "HARBOR"),
       row(1, 95, "CAFE"),
       row(2, 31, "EEee"),
       row(3, 62, "|"),
     ].join("\n");
-    expect(parseTesseract(tsv).map((it) => it.text)).toEqual(["HARBOR CAFE"]);
+    expect(parsePages(tsv).map((lines) => lines.map((it) => it.text))).toEqual([["HARBOR CAFE"]]);
+  });
+
+  it("keeps pages apart, also one without text", () => {
+    const tsv = [page, row(1, 96, "GATE"), page, page, row(1, 95, "EXIT")].join("\n");
+    const texts = parsePages(tsv).map((lines) => lines.map((it) => it.text));
+    expect(texts).toEqual([["GATE"], [], ["EXIT"]]);
   });
 });
 

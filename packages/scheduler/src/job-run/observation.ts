@@ -10,6 +10,7 @@ import {
   type ExecutorEntry,
   type JobPlan,
   type SizeUnit,
+  type Source,
 } from "@murakkab/model";
 import type { AttemptMeasure, JobRecord, PassedValue } from "@murakkab/protocol";
 import type { Fleet } from "../fleet.ts";
@@ -56,33 +57,52 @@ export function observationOf(
   };
 }
 
-/** Of the first input of `sizedBy` that is connected; 1 where the size says nothing. */
-function attemptSize({ effect, entry }: ObservedAttempt, context: ObservationContext) {
+/** Of the first input of `sizedBy` that is connected and not empty; 1 where it says nothing. */
+function attemptSize(attempt: ObservedAttempt, context: ObservationContext): number | null {
+  const { entry, effect } = attempt;
+  const ports = (entry.sizedBy ?? []).filter((name) => effect.inputs[name] !== undefined);
+  let size: number | null = 1;
+  for (const port of ports) {
+    size = sizeOfPort(port, attempt, context);
+    if (size !== 0) return size;
+  }
+  return size;
+}
+
+function sizeOfPort(
+  port: string,
+  { effect }: ObservedAttempt,
+  context: ObservationContext,
+): number | null {
   const { planned, inputs, batchItems } = effect;
-  const port = entry.sizedBy?.find((name) => inputs[name] !== undefined);
-  const value = port === undefined ? undefined : inputs[port];
-  const source = port === undefined ? undefined : planned.inputs[port];
-  if (port === undefined || value === undefined || source === undefined) return 1;
+  const value = inputs[port];
+  const source = planned.inputs[port];
+  if (value === undefined || source === undefined) return 1;
   if (source.kind === "input" && port !== planned.fanOut) {
     const known = context.inputSizes?.[source.input];
     return known?.sec ?? known?.bytes ?? sizeOfValue(value, "bytes");
   }
-  const unit = source.kind === "input" ? "items" : unitOfOutput(source, context);
-  if (port !== planned.fanOut) return sizeOfValue(value, unit);
+  const { unit, bytesPerSec } = unitOfSource(source, context);
+  if (port !== planned.fanOut) return sizeOfValue(value, unit, bytesPerSec);
   if (unit === "items") return batchItems ?? 1;
-  return batchItems === undefined ? sizeOfValue(value, unit) : sizeOfItems(value, unit);
+  return batchItems === undefined
+    ? sizeOfValue(value, unit, bytesPerSec)
+    : sizeOfItems(value, unit, bytesPerSec);
 }
 
 /** The unit of the step's gathered output. */
-function unitOfOutput(
-  { step, output }: { readonly step: string; readonly output: string },
+function unitOfSource(
+  source: Source,
   { plan, executor }: ObservationContext,
-): SizeUnit {
-  const planned = plan.steps.find((it) => it.step === step);
-  const port = planned === undefined ? undefined : executor(planned.executor)?.outputs[output];
-  const type = planned?.outputs[output];
-  if (port === undefined || type === undefined) return "items";
-  return port.sizeUnit ?? sizeUnitOf({ type });
+): { readonly unit: SizeUnit; readonly bytesPerSec?: number } {
+  if (source.kind === "input") return { unit: "items" };
+  const planned = plan.steps.find((it) => it.step === source.step);
+  const port =
+    planned === undefined ? undefined : executor(planned.executor)?.outputs[source.output];
+  const type = planned?.outputs[source.output];
+  if (port === undefined || type === undefined) return { unit: "items" };
+  const unit = port.sizeUnit ?? sizeUnitOf({ type });
+  return port.bytesPerSec === undefined ? { unit } : { unit, bytesPerSec: port.bytesPerSec };
 }
 
 function outputSizes({ entry, outputs, effect }: ObservedAttempt): Record<string, number> {
@@ -92,7 +112,9 @@ function outputSizes({ entry, outputs, effect }: ObservedAttempt): Record<string
     if (value === undefined) continue;
     const unit = sizeUnitOf(port);
     const isBatch = effect.batchItems !== undefined;
-    const size = isBatch ? sizeOfItems(value, unit) : sizeOfValue(value, unit);
+    const size = isBatch
+      ? sizeOfItems(value, unit, port.bytesPerSec)
+      : sizeOfValue(value, unit, port.bytesPerSec);
     if (size !== null) sizes[name] = size;
   }
   return sizes;

@@ -155,7 +155,8 @@ export class StepGate {
     const describe = (port: string, value: PassedValue) => {
       const type = planned.outputs[port] ?? "unknown";
       const unit = entry?.outputs[port]?.sizeUnit ?? sizeUnitOf({ type });
-      return { size: sizeOfValue(value, unit), count: lengthOf(value) };
+      const size = sizeOfValue(value, unit, entry?.outputs[port]?.bytesPerSec);
+      return { size, count: lengthOf(value) };
     };
     return {
       ...{ step: planned.step, itemCount: total },

@@ -63,7 +63,7 @@ export class FunctionCallEngine implements Engine {
     source: CallSignal,
     running: Set<Promise<unknown>>,
   ): FunctionCall {
-    const { inputs, knobs, threads } = call;
+    const { inputs, knobs, threads, isBatch = false } = call;
     const run: FunctionCall["run"] = (program, args, options = {}) => {
       if (!this.entry.programs.includes(program)) return Promise.reject(this.undeclared(program));
       const { signal } = source;
@@ -77,6 +77,7 @@ export class FunctionCallEngine implements Engine {
       inputs,
       knobs,
       threads,
+      isBatch,
       get scratchDir() {
         return call.scratchDir;
       },

@@ -3,7 +3,7 @@
  */
 import { z } from "zod";
 import type { ExecutorFunction } from "../../function-executor.ts";
-import { answerQuestion } from "./answer/answer-question.ts";
+import { answerAndPoint } from "./answer/answer-question.ts";
 import {
   questionSchema,
   readInput,
@@ -18,5 +18,5 @@ export const answerFromEvidence: ExecutorFunction = async ({ inputs }) => {
   const transcript = readOptionalInput(transcriptSchema, "transcript", inputs["transcript"]);
   const texts = readOptionalInput(z.array(screenTextSchema), "texts", inputs["texts"]);
   const people = readOptionalInput(z.array(scenePeopleSchema), "people", inputs["people"]);
-  return { answer: answerQuestion(question, { transcript, texts, people }) };
+  return { ...answerAndPoint(question, { transcript, texts, people }) };
 };

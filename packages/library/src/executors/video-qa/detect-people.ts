@@ -3,21 +3,33 @@
  *
  * Owns:      which finds are one person, and the background's colour.
  */
-import type { ExecutorFunction } from "../../function-executor.ts";
+import { z } from "zod";
+import type { ExecutorFunction, FunctionCall } from "../../function-executor.ts";
 import { nameColor } from "./color-names.ts";
 import { findHeads, findHeadsByNeck } from "./find-heads.ts";
 import { type FoundPerson, measurePerson } from "./measure-person.ts";
 import { dominantColors, type PixelBox, pixelsIn, type Raster, readRaster } from "./raster.ts";
-import { frameSchema, readInput, type ScenePeople } from "./values.ts";
+import { type Frame, frameSchema, readInput, type ScenePeople } from "./values.ts";
 
 /** More than this on one picture are taken for a texture that looks like skin. */
 const PEOPLE_COUNT_MAX = 20;
 
 export const detectPeople: ExecutorFunction = async (call) => {
-  const frame = readInput(frameSchema, "frame", call.inputs["frame"]);
+  const given = call.inputs["frame"];
+  if (call.isBatch !== true) {
+    return { people: await lookAt(call, readInput(frameSchema, "frame", given)) };
+  }
+  const people: ScenePeople[] = [];
+  for (const frame of readInput(z.array(frameSchema), "frame", given)) {
+    people.push(await lookAt(call, frame));
+  }
+  return { people };
+};
+
+async function lookAt(call: FunctionCall, frame: Frame): Promise<ScenePeople> {
   const path = await call.openArtifact(frame.image);
   const raster = await readRaster(path, Number(call.knobs["width"]));
-  const people: ScenePeople = {
+  return {
     atSec: frame.atSec,
     scene: frame.scene,
     sceneStartSec: frame.sceneStartSec,
@@ -25,8 +37,7 @@ export const detectPeople: ExecutorFunction = async (call) => {
     people: findPeople(raster).map((it) => it.person),
     background: backgroundOf(raster),
   };
-  return { people };
-};
+}
 
 /** From left to right. */
 export function findPeople(raster: Raster): FoundPerson[] {

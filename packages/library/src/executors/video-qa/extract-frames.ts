@@ -23,6 +23,8 @@ import { type Frame, readOptionalInput, type Scene, sceneSchema } from "./values
 const DECODED_SEC_PER_SEEK = 2.4;
 /** Inputs in one process: each holds a decoder of some 10 MiB. */
 const SEEKS_PER_PROCESS = 16;
+/** Packing harder takes a tenth of the time of the whole step and saves a sixth of the bytes. */
+const PNG_ARGS = ["-compression_level", "1"] as const;
 const NO_PICTURES = "the video has no pictures, expected a file with a video stream";
 
 type FrameOutput = Omit<Frame, "image"> & { readonly image: OutputFile };
@@ -73,7 +75,7 @@ async function seekFrames(call: FunctionCall, job: FramesJob): Promise<Set<strin
     ]);
     const outputs = batch.flatMap((_, index) => [
       ...["-map", `${index}:v:0`, "-frames:v", "1", "-vf", scaleTo(job.width)],
-      ...["-threads", "1", join(call.scratchDir, fileName(first + index))],
+      ...[...PNG_ARGS, "-threads", "1", join(call.scratchDir, fileName(first + index))],
     ]);
     await runFfmpeg(call, [...inputs, ...outputs], NO_PICTURES);
   }
@@ -88,7 +90,7 @@ async function passFrames(call: FunctionCall, job: FramesJob): Promise<Set<strin
     [
       ...["-threads", `${call.threads}`, "-i", job.path, "-map", "0:v:0"],
       ...["-vf", `${select},${scaleTo(job.width)}`, "-vsync", "vfr", "-start_number", "0"],
-      ...["-threads", "1", join(call.scratchDir, "frame-%04d.png")],
+      ...[...PNG_ARGS, "-threads", "1", join(call.scratchDir, "frame-%04d.png")],
     ],
     NO_PICTURES,
   );

@@ -7,7 +7,7 @@
  * a narrow one parts a face from a wall of nearly the same colour.
  */
 import { toHsv } from "./color-names.ts";
-import { colorDistance, type PixelBox, pixelAt, type Raster, type Rgb } from "./raster.ts";
+import { type PixelBox, pixelAt, type Raster, type Rgb } from "./raster.ts";
 
 export interface Head {
   /** Middle of the face, in pixels. */
@@ -72,10 +72,12 @@ function isSkin(color: Rgb): boolean {
   return hue >= 8 && hue <= 36 && saturation >= 0.16 && saturation <= 0.68 && value >= 0.28;
 }
 
-function markSkin(raster: Raster): Uint8Array {
-  const marks = new Uint8Array(raster.width * raster.height);
+function markSkin({ width, height, data }: Raster): Uint8Array {
+  const marks = new Uint8Array(width * height);
   for (let at = 0; at < marks.length; at++) {
-    const [r = 0, g = 0, b = 0] = raster.data.subarray(3 * at, 3 * at + 3);
+    const r = data[3 * at] ?? 0;
+    const g = data[3 * at + 1] ?? 0;
+    const b = data[3 * at + 2] ?? 0;
     // Skin is redder than green and greener than blue: most pixels need no more than that.
     if (r > g && g > b && isSkin([r, g, b])) marks[at] = 1;
   }
@@ -91,12 +93,13 @@ function findBlobs(
 ): Head[] {
   const { width } = raster;
   // What is no skin counts as seen: it is neither a seed nor grown into.
-  const seen = skin.map((it) => 1 - it);
+  const seen = new Uint8Array(skin.length);
+  for (let at = 0; at < seen.length; at++) seen[at] = 1 - (skin[at] ?? 0);
   const heads: Head[] = [];
   for (let start = 0; start < seen.length; start++) {
     if (seen[start] === 1) continue;
+    if (!isEven(raster, start)) continue;
     const seed = pixelAt(raster, start % width, Math.floor(start / width));
-    if (!isEven(raster, start, seed)) continue;
     const blob = growBlob(raster, { start, seed, tolerance, seen });
     const head = accept(blob, width, seed);
     if (head !== undefined) heads.push(head);
@@ -105,12 +108,20 @@ function findBlobs(
 }
 
 /** Seeds lie within a face, not on its edge, whose mixed colour would part it into rings. */
-function isEven(raster: Raster, at: number, seed: Rgb): boolean {
-  const x = at % raster.width;
-  const y = Math.floor(at / raster.width);
-  if (x + 2 >= raster.width || y + 2 >= raster.height) return false;
-  return [pixelAt(raster, x + 2, y), pixelAt(raster, x, y + 2)].every(
-    (it) => colorDistance(it, seed) <= SEED_DISTANCE_MAX,
+function isEven({ width, height, data }: Raster, at: number): boolean {
+  const x = at % width;
+  if (x + 2 >= width || (at - x) / width + 2 >= height) return false;
+  return (
+    distanceBetween(data, 3 * at, 3 * (at + 2)) <= SEED_DISTANCE_MAX &&
+    distanceBetween(data, 3 * at, 3 * (at + 2 * width)) <= SEED_DISTANCE_MAX
+  );
+}
+
+function distanceBetween(data: Uint8Array, a: number, b: number): number {
+  return (
+    Math.abs((data[a] ?? 0) - (data[b] ?? 0)) +
+    Math.abs((data[a + 1] ?? 0) - (data[b + 1] ?? 0)) +
+    Math.abs((data[a + 2] ?? 0) - (data[b + 2] ?? 0))
   );
 }
 
@@ -121,8 +132,9 @@ interface Blob {
   readonly rows: ReadonlyMap<number, readonly [number, number]>;
 }
 
+/** Plain numbers, no objects: this looks at every pixel of skin several times. */
 function growBlob(
-  raster: Raster,
+  { width, height, data }: Raster,
   options: {
     readonly start: number;
     readonly seed: Rgb;
@@ -130,34 +142,48 @@ function growBlob(
     readonly seen: Uint8Array;
   },
 ): Blob {
-  const { width, height } = raster;
-  const { seed, tolerance, seen } = options;
-  const rows = new Map<number, [number, number]>();
+  const { tolerance, seen } = options;
+  const [red, green, blue] = options.seed;
+  const firsts = new Map<number, number>();
+  const lasts = new Map<number, number>();
   const stack = [options.start];
   seen[options.start] = 1;
   let count = 0;
+  const push = (next: number): void => {
+    if (next < 0 || next >= width * height || seen[next] === 1) return;
+    const at = 3 * next;
+    const distance =
+      Math.abs((data[at] ?? 0) - red) +
+      Math.abs((data[at + 1] ?? 0) - green) +
+      Math.abs((data[at + 2] ?? 0) - blue);
+    if (distance > tolerance) return;
+    seen[next] = 1;
+    stack.push(next);
+  };
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
     const x = at % width;
     const y = (at - x) / width;
-    const row = rows.get(y) ?? [x, x];
-    rows.set(y, [Math.min(row[0], x), Math.max(row[1], x)]);
+    if (x < (firsts.get(y) ?? width)) firsts.set(y, x);
+    if (x > (lasts.get(y) ?? -1)) lasts.set(y, x);
     count++;
-    for (const next of [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, at - width, at + width]) {
-      if (next < 0 || next >= width * height || seen[next] === 1) continue;
-      const color = pixelAt(raster, next % width, Math.floor(next / width));
-      if (colorDistance(color, seed) > tolerance) continue;
-      seen[next] = 1;
-      stack.push(next);
-    }
+    if (x > 0) push(at - 1);
+    if (x < width - 1) push(at + 1);
+    push(at - width);
+    push(at + width);
   }
-  const ys = [...rows.keys()];
-  const ends = [...rows.values()];
-  const box = {
-    left: Math.min(...ends.map((it) => it[0])),
-    right: Math.max(...ends.map((it) => it[1])) + 1,
-    top: Math.min(...ys),
-    bottom: Math.max(...ys) + 1,
-  };
+  const rows = new Map(
+    [...firsts].map(([y, first]): [number, [number, number]] => [
+      y,
+      [first, lasts.get(y) ?? first],
+    ]),
+  );
+  const box = { left: width, right: 0, top: height, bottom: 0 };
+  for (const [y, [first, last]] of rows) {
+    box.left = Math.min(box.left, first);
+    box.right = Math.max(box.right, last + 1);
+    box.top = Math.min(box.top, y);
+    box.bottom = Math.max(box.bottom, y + 1);
+  }
   return { box, count, rows };
 }
 

@@ -18,29 +18,35 @@ interface ReadWord {
   readonly box: PixelBox;
 }
 
+/** First cell of the row that opens a page, and of a word's row. */
+const PAGE_LEVEL = "1";
+const WORD_LEVEL = "5";
 /** Words that are read right have 80 to 96; textures read as words have 0 to 50. */
 const WORD_CONFIDENCE_MIN = 0.5;
 /** A single mark is often the side of a window, and then read with some confidence. */
 const LONE_MARK_CONFIDENCE_MIN = 0.85;
 const LINE_CONFIDENCE_MIN = 0.6;
 
-export function parseTesseract(tsv: string): ReadLine[] {
-  const lines = new Map<string, ReadWord[]>();
+/** The lines of each page; a page without text has none. */
+export function parsePages(tsv: string): ReadLine[][] {
+  const pages: Map<string, ReadWord[]>[] = [];
   for (const row of tsv.split("\n")) {
     const cells = row.split("\t");
+    if (cells[0] === PAGE_LEVEL) pages.push(new Map());
     const word = toWord(cells);
-    if (word === undefined) continue;
-    const key = cells.slice(1, 5).join(".");
+    const lines = pages.at(-1);
+    if (word === undefined || lines === undefined) continue;
+    const key = cells.slice(2, 5).join(".");
     lines.set(key, [...(lines.get(key) ?? []), word]);
   }
-  return [...lines.values()].map(toLine).filter((it) => it !== undefined);
+  return pages.map((lines) => [...lines.values()].map(toLine).filter((it) => it !== undefined));
 }
 
 function toWord(cells: readonly string[]): ReadWord | undefined {
   const [left = 0, top = 0, width = 0, height = 0, percent = -1] = cells.slice(6, 11).map(Number);
   const text = (cells[11] ?? "").replace(/^[^\p{L}\p{N}$€£]+|[^\p{L}\p{N}%!?.]+$/gu, "");
   const confidence = percent / 100;
-  if (cells[0] !== "5" || !/[\p{L}\p{N}]/u.test(text)) return undefined;
+  if (cells[0] !== WORD_LEVEL || !/[\p{L}\p{N}]/u.test(text)) return undefined;
   const isMark = text.length === 1 && !/[\p{N}aAI]/u.test(text);
   if (confidence < (isMark ? LONE_MARK_CONFIDENCE_MIN : WORD_CONFIDENCE_MIN)) return undefined;
   return { text, confidence, box: { left, top, right: left + width, bottom: top + height } };

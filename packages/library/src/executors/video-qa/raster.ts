@@ -75,22 +75,26 @@ export interface ColorShare {
 
 /** The most frequent colours, most frequent first; each is the mean of its bin. */
 export function dominantColors(pixels: Iterable<Rgb>, count: number): ColorShare[] {
-  const bins = new Map<number, { count: number; sum: [number, number, number] }>();
+  const bins = new Map<number, { count: number; red: number; green: number; blue: number }>();
   let total = 0;
   const shift = 8 - BIN_BITS;
-  for (const [r, g, b] of pixels) {
+  for (const pixel of pixels) {
+    const [r, g, b] = pixel;
     const key = ((r >> shift) << (2 * BIN_BITS)) | ((g >> shift) << BIN_BITS) | (b >> shift);
-    const bin = bins.get(key) ?? { count: 0, sum: [0, 0, 0] };
+    let bin = bins.get(key);
+    if (bin === undefined) {
+      bin = { count: 0, red: 0, green: 0, blue: 0 };
+      bins.set(key, bin);
+    }
     bin.count++;
-    bin.sum[0] += r;
-    bin.sum[1] += g;
-    bin.sum[2] += b;
-    bins.set(key, bin);
+    bin.red += r;
+    bin.green += g;
+    bin.blue += b;
     total++;
   }
   const sorted = [...bins.values()].sort((a, b) => b.count - a.count);
   return sorted.slice(0, count).map((bin) => ({
-    color: [bin.sum[0] / bin.count, bin.sum[1] / bin.count, bin.sum[2] / bin.count],
+    color: [bin.red / bin.count, bin.green / bin.count, bin.blue / bin.count],
     ratio: bin.count / total,
   }));
 }

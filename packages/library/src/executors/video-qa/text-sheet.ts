@@ -25,38 +25,55 @@ export interface SheetLine {
 }
 
 export interface TextSheet {
-  readonly png: Buffer;
+  /** One byte per pixel. */
+  readonly picture: GrayPicture;
   readonly lines: readonly SheetLine[];
+}
+
+export interface GrayPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/** As a file that needs neither packing nor unpacking, which would cost as much as the reading. */
+export function toPgm({ width, height, data }: GrayPicture): Buffer {
+  return Buffer.concat([Buffer.from(`P5\n${width} ${height}\n255\n`, "latin1"), data]);
 }
 
 export async function composeSheet(
   raster: Raster,
   regions: readonly TextRegion[],
 ): Promise<TextSheet> {
-  const sharp = await loadSharp();
+  const strips: GrayPicture[] = [];
+  for (const region of regions) strips.push(await stripOf(raster, region));
+  const width = Math.max(0, ...strips.map((it) => it.width)) + 2 * MARGIN_PX;
+  const height = strips.reduce((sum, it) => sum + it.height + MARGIN_PX, MARGIN_PX);
+  const data = new Uint8Array(width * height).fill(255);
   const lines: SheetLine[] = [];
-  const strips: { input: Buffer; left: number; top: number }[] = [];
   let top = MARGIN_PX;
-  let width = 0;
-  for (const region of regions) {
-    const box = padBox(region.box, raster);
-    const ink = eraseBorder(inkOf(raster, box, region.background), box);
-    const strip = await sharp(Buffer.from(ink), { raw: { ...sizeOf(box), channels: 1 } })
-      .resize({ height: LINE_HEIGHT_PX, width: LINE_WIDTH_PX_MAX, fit: "inside", kernel: "cubic" })
-      .png({ compressionLevel: 1 })
-      .toBuffer({ resolveWithObject: true });
-    strips.push({ input: strip.data, left: MARGIN_PX, top });
-    lines.push({ region, top, bottom: top + strip.info.height });
-    top += strip.info.height + MARGIN_PX;
-    width = Math.max(width, strip.info.width);
+  for (const [index, strip] of strips.entries()) {
+    for (let y = 0; y < strip.height; y++) {
+      const row = strip.data.subarray(y * strip.width, (y + 1) * strip.width);
+      data.set(row, (top + y) * width + MARGIN_PX);
+    }
+    const region = regions[index];
+    if (region !== undefined) lines.push({ region, top, bottom: top + strip.height });
+    top += strip.height + MARGIN_PX;
   }
-  const size = { width: width + 2 * MARGIN_PX, height: top };
-  const png = await sharp({ create: { ...size, channels: 3, background: "#ffffff" } })
-    .composite(strips)
-    .greyscale()
-    .png({ compressionLevel: 1 })
-    .toBuffer();
-  return { png, lines };
+  return { picture: { width, height, data }, lines };
+}
+
+async function stripOf(raster: Raster, region: TextRegion): Promise<GrayPicture> {
+  const sharp = await loadSharp();
+  const box = padBox(region.box, raster);
+  const ink = eraseBorder(inkOf(raster, box, region.background), box);
+  const { data, info } = await sharp(ink, { raw: { ...sizeOf(box), channels: 1 } })
+    .resize({ height: LINE_HEIGHT_PX, width: LINE_WIDTH_PX_MAX, fit: "inside", kernel: "cubic" })
+    .toColourspace("b-w")
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data };
 }
 
 function sizeOf(box: PixelBox): { width: number; height: number } {

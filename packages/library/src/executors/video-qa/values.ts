@@ -39,6 +39,13 @@ export const frameSchema = z.object({
 });
 export type Frame = z.infer<typeof frameSchema>;
 
+export const timeSpanSchema = z.object({ startSec: sec, endSec: sec });
+export type TimeSpan = z.infer<typeof timeSpanSchema>;
+
+/** With `words`: worth hearing only where one of them is said, in lower case. */
+export const focusSpanSchema = timeSpanSchema.extend({ words: z.array(z.string()).optional() });
+export type FocusSpan = z.infer<typeof focusSpanSchema>;
+
 export const transcriptSchema = z.object({
   words: z.array(z.object({ word: z.string(), startSec: sec, endSec: sec })),
   /** One for each stretch of speech between two pauses. */

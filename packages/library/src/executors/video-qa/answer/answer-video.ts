@@ -3,7 +3,7 @@
  */
 import { type Candidate, candidate, evidenceOf, formatClock } from "./candidate.ts";
 import { type Match, matchScene, matchToken, rankUnits } from "./match.ts";
-import type { Question } from "./question.ts";
+import { isAboutSpeech, type Question } from "./question.ts";
 import { textOf, timePhrase } from "./spans.ts";
 import type { SceneFacts, Unit } from "./timeline.ts";
 
@@ -63,9 +63,7 @@ export function answerWhen(
   const ranked = all.filter((it) => it.score >= SCORE_MIN);
   const top = ranked[0] ?? all.find((it) => it.score >= TOLD_SCORE_MIN && isTold(it));
   if (top === undefined) return undefined;
-  const isSpeech = question.tokens.some((it) =>
-    /^(?:mention|say|narrat|narrator|hear|talk|speak|tell)$/.test(it.stem),
-  );
+  const isSpeech = isAboutSpeech(question);
   const isFirst = question.tokens.some((it) => it.stem === "first");
   if (!question.isAboutVideo) {
     const told = (ranked.length > 0 ? ranked : [top])

@@ -28,6 +28,8 @@ import { stemOf } from "./words.ts";
 
 /** "a long red winter coat": words between the colour and the thing. */
 const ADJECTIVES_MAX = 3;
+/** Leaves an answer, of which no plan is sure. */
+const RIVAL_SHARE = 0.6;
 
 /** The colours of a person where an item of clothing would be. */
 export function colorsAt(person: SeenPerson, item: string): SeenColor[] {
@@ -38,7 +40,7 @@ export function colorsAt(person: SeenPerson, item: string): SeenColor[] {
   return CLOTHES.has(item) ? [top] : [];
 }
 
-function isColor(seen: SeenColor, color: string): boolean {
+export function isColor(seen: SeenColor, color: string): boolean {
   const shades = (seen.shade ?? "").split(" ").map(stemOf);
   return stemOf(seen.color) === basicColor(color) || shades.includes(color);
 }
@@ -73,7 +75,26 @@ export function answerWhoWears(
     .sort((a, b) => b.score - a.score);
   const best = fits[0];
   if (best === undefined || best.score < 0.45) return undefined;
-  return candidate(best.name, 0.75 * best.score, sightingEvidence(best, `someone in ${color}`));
+  const share = hasNamelessRival(best, scenes, { color, item }) ? RIVAL_SHARE : 1;
+  const confidence = 0.75 * share * best.score;
+  return candidate(best.name, confidence, sightingEvidence(best, `someone in ${color}`));
+}
+
+/** Somebody of no known name wears the same: the picture alone cannot tell who is meant. */
+function hasNamelessRival(
+  best: Sighting & { readonly score: number },
+  scenes: readonly SceneFacts[],
+  { color, item }: { readonly color: string; readonly item: string },
+): boolean {
+  return scenes.some(
+    (scene) =>
+      namesOfScene(scene).length === 0 &&
+      scene.people.some(
+        (person) =>
+          colorsAt(person, item).some((seen) => isColor(seen, color)) &&
+          shapeScore(person, item) >= best.score,
+      ),
+  );
 }
 
 /** Whether a unit tells of the very item: the colour asked for stands before it, if any. */

@@ -50,6 +50,15 @@ export interface Question {
   readonly preposition?: string;
 }
 
+const SPEECH_WORDS = new Set(
+  "mention say narrate narrator hear talk speak tell".split(" ").map(stemOf),
+);
+
+/** Asks what is said or when, not what is written: only speech can tell. */
+export function isAboutSpeech({ tokens, kind }: Question): boolean {
+  return kind !== "sign" && tokens.some((it) => SPEECH_WORDS.has(it.stem));
+}
+
 const PREPOSITION_ASKED = /^(for|to|with|from|by|near) (?:whom|who|what|which)\b/i;
 /** "What does Ann have on?", "Who has on a coat?" */
 const HAS_ON = /\b(?:have|has|had|got|having)\b(?: .*)? on(?: (?:an?|the|her|his)\b.*)?\s*\?*$/i;

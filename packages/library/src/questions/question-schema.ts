@@ -65,16 +65,28 @@ export const questionEntrySchema = z.discriminatedUnion("answerable", [
   unanswerable,
 ]);
 
-export const questionFileSchema = z
-  .strictObject({
-    /** The scene file, beside the question file, that the questions are about. */
-    scenes: z.string().endsWith(".yaml"),
-    questions: z.array(questionEntrySchema).min(1),
-  })
-  .refine(
-    (file) => new Set(file.questions.map((it) => it.question)).size === file.questions.length,
-    { path: ["questions"], error: "expected each question once" },
-  );
+const questions = z
+  .array(questionEntrySchema, "expected a list of questions")
+  .min(1, "expected at least one question")
+  .refine((list) => new Set(list.map((it) => it.question)).size === list.length, {
+    error: "expected each question once",
+  });
+const scenes = z.string().endsWith(".yaml");
+/** The media file, beside the question file, that the questions are about. */
+const video = z.string().min(1).exactOptional();
+
+export const questionFileSchema = z.strictObject({
+  /** The scene file, beside the question file, that the video was made from. */
+  scenes,
+  video,
+  questions,
+});
+
+/** Questions about a video of one's own: there is no scene file. */
+export const datasetFileSchema = z.strictObject(
+  { scenes: scenes.exactOptional(), video, questions },
+  "expected { video, questions }",
+);
 
 export type QuestionEntry = z.infer<typeof questionEntrySchema>;
 export type QuestionFile = z.infer<typeof questionFileSchema>;
