@@ -86,7 +86,9 @@ export function buildGrid(request: GridRequest): Grid {
   const { paths = [] } = request;
   const chosen = choosePaths(request);
   const varied = request.knobs.length > 0 ? product(request.knobs) : oneAtATime(request, [...base]);
-  const settings = request.path === undefined ? [...varied, ...chosen] : onPaths(varied, chosen);
+  // On named paths the base alone, or the named values.
+  const onThem = request.knobs.length > 0 ? varied : [BASE];
+  const settings = request.path === undefined ? [...varied, ...chosen] : onPaths(onThem, chosen);
   if (settings.length > SETTINGS_MAX) {
     throw new UsageError(
       `the grid has ${settings.length} settings, expected at most ${SETTINGS_MAX}: name fewer values with --knob`,
