@@ -31,6 +31,8 @@ export interface InstancePoolSettings {
   readonly startLimitMs: number;
   readonly isConnected: () => boolean;
   /** Something started, stopped or may be tried again. */
+  /** An instance is ready; how long its start took. */
+  readonly onStarted?: (instance: FleetInstance, startMs: number) => void;
   readonly onChanged: () => void;
   /** Nobody answers for this node. */
   readonly onNodeGone: (node: string) => void;
@@ -118,13 +120,15 @@ export class InstancePool {
       );
       if (instance.state === "starting") instance.state = "ready";
       this.startFailures.delete(executor.id);
+      const startMs = this.clock.monotonicMs() - startedAtMs;
+      this.settings.onStarted?.(instance, startMs);
       this.log.info(
         {
           event: "instance.started",
           instance: instance.instance,
           node,
           executor: executor.id,
-          durationMs: Math.round(this.clock.monotonicMs() - startedAtMs),
+          durationMs: Math.round(startMs),
         },
         "instance started",
       );

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { ActorSystem } from "@murakkab/actor";
 import type { Bus } from "@murakkab/bus";
 import { checkBusIsSafe, connectNats, readTokenFile, SYSTEM_CLOCK } from "@murakkab/bus/nats";
+import { QUALITY_POLICY, type QualityPolicy } from "@murakkab/core";
 import {
   canonicalJson,
   describeError,
@@ -57,6 +58,10 @@ const HELP = `murakkab scheduler: plans and runs jobs; start two or more and the
   --retention HOURS      how long jobs are kept (default 168)
   --replicas COUNT       copies of the state on a cluster of NATS servers: 1, 3 or 5 (default 1)
   --active-jobs COUNT    unfinished jobs that are accepted at most (default ${ACTIVE_JOB_COUNT_MAX})
+  --promise low|mean     what plans promise of quality: the lower end of its interval, or what is
+                         expected (default low)
+  --explore SHARE        share of the jobs without a bound on quality that may run what is not sure to
+                         be good, so that it becomes known: 0 to 0.1 (default 0)
   --share-across-tenants jobs may use results that jobs of other tenants made (default: no)
   --insecure             allow a bus on another host without credentials
 
@@ -74,6 +79,7 @@ interface Settings {
   readonly retentionMs: number;
   readonly activeJobsMax: number;
   readonly shareAcrossTenants: boolean;
+  readonly qualityPolicy: QualityPolicy;
 }
 
 function readSettings(argv: readonly string[]): Settings {
@@ -90,6 +96,8 @@ function readSettings(argv: readonly string[]): Settings {
       replicas: { type: "string" },
       "active-jobs": { type: "string" },
       "share-across-tenants": { type: "boolean" },
+      promise: { type: "string" },
+      explore: { type: "string" },
       insecure: { type: "boolean" },
       help: { type: "boolean" },
     },
@@ -134,12 +142,23 @@ function readSettings(argv: readonly string[]): Settings {
       preset: ACTIVE_JOB_COUNT_MAX,
     }),
     shareAcrossTenants: values["share-across-tenants"] === true,
+    qualityPolicy: {
+      ...QUALITY_POLICY,
+      promise: readPromise(values.promise),
+      explorationRatio: readNumber(values.explore, "--explore", { min: 0, max: 0.1, preset: 0 }),
+    },
     nats,
     token: readTokenFile(tokenFile),
     libraryDirs: [CATALOGUE_DIR, ...(values.library ?? [])],
     connectTimeoutMs: connectTimeoutSec * 1_000,
     logLevel: values["log-level"] ?? "info",
   };
+}
+
+function readPromise(text: string | undefined): QualityPolicy["promise"] {
+  if (text === undefined || text === "low") return "low";
+  if (text === "mean") return "mean";
+  throw new InvalidArgumentError(`--promise is "${text}", expected low or mean`);
 }
 
 function readNumber(
@@ -234,6 +253,7 @@ async function main(): Promise<void> {
       leaseMs: settings.leaseMs,
       activeJobsMax: settings.activeJobsMax,
       shareAcrossTenants: settings.shareAcrossTenants,
+      qualityPolicy: settings.qualityPolicy,
       idleStopMs: IDLE_STOP_MS,
       startLimitMs: START_LIMIT_MS,
     },

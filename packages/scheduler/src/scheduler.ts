@@ -20,7 +20,13 @@ import {
   serve,
 } from "@murakkab/bus";
 import type { Rates } from "@murakkab/core";
-import { configurationKey, findAvailability, NO_CLASS, signatureOfPlan } from "@murakkab/core";
+import {
+  configurationKey,
+  findAvailability,
+  NO_CLASS,
+  type QualityPolicy,
+  signatureOfPlan,
+} from "@murakkab/core";
 import {
   type Cancel,
   type Clock,
@@ -33,6 +39,7 @@ import {
   TerminalError,
 } from "@murakkab/kit";
 import {
+  ANY_NODE_KIND,
   type AttemptObservation,
   artifactHash,
   type NodeRegistration,
@@ -101,6 +108,8 @@ export interface SchedulerSettings {
   readonly library: IntakeLibrary;
   /** Profiles that came with the product. */
   readonly profiles?: ProfileSet;
+  /** What is promised of quality, and what share of jobs explores. Default: `QUALITY_POLICY`. */
+  readonly qualityPolicy?: QualityPolicy;
   readonly rates: Rates;
   /** One sentence on how energy is modelled, for receipts. */
   readonly energyMethod: string;
@@ -182,7 +191,10 @@ export class Scheduler {
             at: new Date(components.clock.wallMs()).toISOString(),
           }),
       },
-      settings.profiles === undefined ? {} : { shipped: settings.profiles },
+      {
+        ...(settings.profiles === undefined ? {} : { shipped: settings.profiles }),
+        ...(settings.qualityPolicy === undefined ? {} : { policy: settings.qualityPolicy }),
+      },
     );
     this.profileService = new ProfileService({
       ...components,
@@ -202,6 +214,11 @@ export class Scheduler {
         ...settings,
         isConnected: () => this.isConnected,
         onChanged: () => this.pump(),
+        onStarted: ({ executor: { id, version }, node }, startMs) =>
+          this.profiles.observeStart({
+            ...{ executor: id, version, startMs },
+            nodeKind: this.fleet.node(node)?.registration.host.kind ?? ANY_NODE_KIND,
+          }),
         onNodeGone: (node) => void this.checkNode(node),
         generation: () => this.leadership.generation,
         onStale: (highest) => {

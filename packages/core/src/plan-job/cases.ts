@@ -119,7 +119,7 @@ export class CaseBuilder {
 
   /** Promised quality of every configuration that was visited and can run here. */
   visitedQualities(): readonly number[] {
-    return this.paths.flatMap((path) => this.visited(path).map((it) => it.quality.low));
+    return this.paths.flatMap((path) => this.visited(path).map((it) => this.promised(it)));
   }
 
   // ---- visited -------------------------------------------------------------------------------
@@ -136,9 +136,13 @@ export class CaseBuilder {
     );
   }
 
+  private promised({ quality }: VisitedConfiguration): number {
+    return this.context.knowledge.quality?.promise === "mean" ? quality.mean : quality.low;
+  }
+
   private visitedOf(path: SkeletonPath, lossMax: number): PlanCase[] {
     return this.visited(path).flatMap((it) => {
-      const loss = -Math.log(Math.max(it.quality.low, 1e-9));
+      const loss = -Math.log(Math.max(this.promised(it), 1e-9));
       const found = loss > lossMax ? null : this.visitedCase(path, it);
       return found === null ? [] : [found];
     });
@@ -157,7 +161,7 @@ export class CaseBuilder {
       });
     }
     const [partial] = partials;
-    const loss = -Math.log(Math.max(visited.quality.low, 1e-9));
+    const loss = -Math.log(Math.max(this.promised(visited), 1e-9));
     const made =
       partial === undefined
         ? null
@@ -175,7 +179,8 @@ export class CaseBuilder {
     // given is taken on trust.
     const base = quality?.pathBase(path.pathKey, this.context.questionClass) ?? null;
     if (base === null) return quality === null && isWhole ? this.compose(path, 0, null) : [];
-    const scale = lossScale(base, quality?.level ?? 0.9);
+    const level = quality === null || quality.promise === "mean" ? null : quality.level;
+    const scale = lossScale(base, level);
     const fixed = fixedOptions(path);
     const lost = fixed.reduce((sum, it) => sum + this.lossOf(it.label, it.key, scale), 0);
     const loss = baseLoss(base, scale) + lost;

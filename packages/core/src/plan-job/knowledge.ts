@@ -25,6 +25,8 @@ export interface UncertainFactor {
 export interface QualityKnowledge {
   /** Probability that intervals hold. */
   readonly level: number;
+  /** What of an interval is promised. */
+  readonly promise: "low" | "mean";
   /** Of the path with every step's best known option; null where the path was never visited. */
   pathBase(pathKey: string, questionClass: string): (UncertainFactor & QualityEstimate) | null;
   /** Share of quality that an option keeps against the step's best known one. */
@@ -42,7 +44,10 @@ export interface Knowledge {
 }
 
 /** The beliefs of a workflow for the planner; remembers what it was asked. */
-export function qualityKnowledge(model: QualityModel): QualityKnowledge {
+export function qualityKnowledge(
+  model: QualityModel,
+  promise: QualityKnowledge["promise"] = model.policy.promise,
+): QualityKnowledge {
   const visitedByClass = new Map<string, readonly VisitedConfiguration[]>();
   const bases = new Map<string, ReturnType<QualityModel["pathBase"]>>();
   /** By class, label and option: asked for every option of every plan. */
@@ -62,6 +67,7 @@ export function qualityKnowledge(model: QualityModel): QualityKnowledge {
   };
   return {
     level: model.policy.level,
+    promise,
     visited,
     pathBase: (pathKey, questionClass) =>
       remember(bases, `${questionClass}\n${pathKey}`, () => model.pathBase(pathKey, questionClass)),

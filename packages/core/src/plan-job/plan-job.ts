@@ -55,6 +55,8 @@ export interface PlanJobRequest extends ChooseRequest {
   readonly rates: Rates;
   /** Also say why not the others; costs some hundred solves. */
   readonly mustExplain: boolean;
+  /** Chosen by what may be true (`knowledge.quality.promise` is the mean): the plan says so. */
+  readonly isExploring?: boolean;
 }
 
 export type PlanDecision =
@@ -347,7 +349,12 @@ export class JobPlanner {
         `${stage.deferred.join(", ")} run only if the draft is less sure than ${stage.atLeast}`,
       );
     }
-    const { slo } = this.request;
+    const { slo, isExploring } = this.request;
+    if (isExploring === true) {
+      notes.push(
+        "exploring: chosen by what quality is expected, not by what is sure, as policy lets a share of jobs",
+      );
+    }
     const isBounded = Object.keys(slo).length > 0;
     if (
       floor === null &&

@@ -17,9 +17,10 @@ export interface LossScale {
 /** A path that was measured on thousands of questions still has its questions' doubt. */
 const SD_MIN = 0.01;
 
-export function lossScale(base: UncertainFactor, level: number): LossScale {
+/** `level`: null promises the mean, whatever its doubt. */
+export function lossScale(base: UncertainFactor, level: number | null): LossScale {
   return {
-    z: normalQuantile(1 - (1 - level) / 2),
+    z: level === null ? 0 : normalQuantile(1 - (1 - level) / 2),
     sd: Math.max(SD_MIN, Math.sqrt(base.lnVariance)),
   };
 }

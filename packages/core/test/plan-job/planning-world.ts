@@ -1,5 +1,6 @@
 /** A small video library with profiles and beliefs, for tests of the planner. */
 import {
+  chooseExecutors,
   configurationKey,
   type NodeKind,
   type PlanJobRequest,
@@ -184,6 +185,11 @@ export function worldRequest(
     mustExplain: false,
     ...changes,
   };
+}
+
+/** Of the workflow as it is, by default executors and knobs, for all questions alike. */
+export function defaultQuality(request: PlanJobRequest, count: QualityCount): ConfigurationQuality {
+  return quality(chooseExecutors(request), { other: count });
 }
 
 export function quality(

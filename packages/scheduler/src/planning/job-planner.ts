@@ -29,6 +29,7 @@ import {
   rechoose,
   workflowSignature,
 } from "@murakkab/core";
+import { hashText64 } from "@murakkab/kit";
 import {
   ANY_NODE_KIND,
   type CounterOffer,
@@ -50,8 +51,12 @@ import type { Rechoice, RechooseInput } from "../ports.ts";
 /** Profiles and beliefs, as they are now. */
 export interface ProfileSource {
   executor: Knowledge["executor"];
-  /** Null: this workflow's quality was never looked at. */
-  quality(workflow: string): Knowledge["quality"];
+  /** Null: this workflow's quality was never looked at. Exploring: by what is expected of it. */
+  quality(workflow: string, isExploring: boolean): Knowledge["quality"];
+  /** Share of the jobs without a bound on quality that explore. */
+  readonly explorationRatio: number;
+  /** From the start of a cold instance to its first attempt, ms; null where never seen. */
+  startMs(entry: ExecutorEntry, nodeKind: string): number | null;
   /** How much longer things take on a node now than profiled; 1 = as profiled. */
   speedOf(node: string): number;
 }
@@ -84,6 +89,8 @@ export interface PlanningInput {
  * Measured on one host (bench overhead: 21 to 25 ms for a job of one step, its journal included).
  */
 const DISPATCH_MS = 12;
+/** Of an instance whose start was never measured, ms: most of it is the start of Node. */
+const COLD_START_MS = 450;
 /** When jobs without a latency bound count as due, ms: after those that have a usual one. */
 export const DUE_MS_DEFAULT = 60_000;
 const OFFER_SLACK = 1.05;
@@ -145,10 +152,27 @@ export class JobPlanner {
     const dueInMs = slo.latencyMsMax ?? DUE_MS_DEFAULT;
     const { kinds, cores } = this.nodesFor(input.submission);
     const active = this.parts.activeJobs();
-    const queueMs = queueMsFor(dueInMs, active, cores);
+    const queueMs = queueMsFor(dueInMs, active, cores) + this.coldMs(base, kinds);
     const decision = this.decide(input, { kinds, cores, queueMs, base });
     if (decision.kind !== "accepted") return decision;
     return this.checkOthers(input, decision.plan, { active, cores });
+  }
+
+  /**
+   * Instances start side by side as soon as the plan is known: the slowest of the steps that come
+   * first counts. Which executors are chosen is not known yet: the library's defaults stand for them.
+   */
+  private coldMs(base: JobPlan | undefined, kinds: readonly NodeKind[]): number {
+    const { fleet, profiles } = this.parts;
+    const first = (base?.steps ?? []).filter((step) =>
+      Object.values(step.inputs).every((source) => source.kind === "input"),
+    );
+    const starts = first.flatMap(({ executor }) => {
+      const entry = this.settings.library.executors.find((it) => it.id === executor);
+      if (entry === undefined || fleet.countOf(executor) > 0) return [];
+      return [profiles.startMs(entry, kinds[0]?.kind ?? ANY_NODE_KIND) ?? COLD_START_MS];
+    });
+    return Math.max(0, ...starts);
   }
 
   /** A finished job: what was predicted of it and what it took. */
@@ -204,6 +228,15 @@ export class JobPlanner {
     return choice.kind === "changed" ? { plan: choice.plan, reason: choice.reason } : null;
   }
 
+  /** By the job's id, so that a repeated question gets the same answer. */
+  private mayExplore({ jobId, slo }: Submission): boolean {
+    const { explorationRatio } = this.parts.profiles;
+    if (explorationRatio <= 0 || slo.qualityMin !== undefined || slo.qualityTier !== undefined) {
+      return false;
+    }
+    return Number.parseInt(hashText64(jobId).slice(0, 8), 16) / 2 ** 32 < explorationRatio;
+  }
+
   private isProfiled({ executor, knobs }: JobPlan["steps"][number]): boolean {
     const entry = this.settings.library.executors.find((it) => it.id === executor);
     return (
@@ -213,6 +246,7 @@ export class JobPlanner {
 
   private requestOf(input: PlanningInput, load: Load, latencyFactor: number): PlanJobRequest {
     const { submission, workflow, excludedTypes } = input;
+    const isExploring = this.mayExplore(submission);
     return {
       workflow,
       planner: input.planner,
@@ -230,8 +264,9 @@ export class JobPlanner {
       dispatchMs: DISPATCH_MS,
       knowledge: {
         executor: this.parts.profiles.executor,
-        quality: this.parts.profiles.quality(workflowSignature(workflow)),
+        quality: this.parts.profiles.quality(workflowSignature(workflow), isExploring),
       },
+      isExploring,
       rates: this.settings.rates,
       mustExplain: input.mustExplain,
     };
