@@ -23,6 +23,7 @@ export interface JobFlags extends CommonOptions {
   readonly knob?: readonly string[];
   readonly label?: readonly string[];
   readonly onHost?: boolean;
+  readonly configuration?: string;
   readonly tenant?: string;
   readonly deadline?: string;
   readonly fresh?: boolean;
@@ -52,6 +53,7 @@ export async function toJobRequest(
     ...some("knobs", flags.knob, parseKnobs),
     ...some("labels", flags.label, (texts) => parsePairs("label", texts)),
     ...(flags.onHost === true ? { staysOnHost: true } : {}),
+    ...given("configuration", flags.configuration),
   };
   return {
     ...given("description", description),
