@@ -139,7 +139,10 @@ function addRequestOptions(command: Command): Command {
     .addOption(repeated("--knob <executor.knob=value>", "fix a knob"))
     .addOption(repeated("--label <name=value>", "only on nodes with this label"))
     .option("--on-host", "no data leaves the host that holds the inputs")
-    .option("--configuration <text>", "exactly what a receipt or a profile names; nothing is chosen")
+    .option(
+      "--configuration <text>",
+      "exactly what a receipt or a profile names; nothing is chosen",
+    )
     .option("--tenant <name>", "who pays")
     .option("--deadline <time>", "give up after this time, such as 60s")
     .option("--fresh", "run every step, use no results of other jobs")

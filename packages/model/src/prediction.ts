@@ -30,6 +30,8 @@ export interface Prediction {
   readonly coreSec: number;
   /** Wait before the first step at the present load, ms; part of `latencyMs`. */
   readonly queueMs: number;
+  /** By what the last jobs took against their predictions; part of `latencyMs`. Absent: 1. */
+  readonly latencyFactors?: Estimate;
 }
 
 /** What one step is expected to take, summed over its attempts. */

@@ -434,7 +434,7 @@ export class JobService {
     const { receipt } = status;
     if (receipt?.state === "succeeded") {
       if (isAsPlanned(run, receipt)) {
-        this.parts.planner.observe(receipt.latencyMs, receipt.predicted?.latencyMs);
+        this.parts.planner.observe(receipt.latencyMs, receipt.predicted);
       }
       this.parts.onSucceeded?.(run);
     }

@@ -26,6 +26,8 @@ export interface ExplainParts {
   readonly plan: JobPlan;
   readonly cases: readonly PlanCase[];
   readonly context: CaseContext;
+  /** See PlanJobRequest. */
+  readonly latencyFactor: number;
 }
 
 export function explainPlan(parts: ExplainParts): {
@@ -54,14 +56,20 @@ function rejectedOptions(parts: ExplainParts): RejectedOption[] {
     const option = within.options[index]?.find((it) => it.id === verdict.id);
     if (option === undefined) return [];
     const chosenId = chosenIds[index] ?? "";
-    return [toRejected(verdict, option, { objective, chosenId, slo: parts.slo })];
+    const { slo, latencyFactor } = parts;
+    return [toRejected(verdict, option, { objective, chosenId, slo, latencyFactor })];
   });
 }
 
 function toRejected(
   verdict: OptionVerdict,
   option: StepOption,
-  how: { readonly objective: Objective; readonly chosenId: string; readonly slo: Slo },
+  how: {
+    readonly objective: Objective;
+    readonly chosenId: string;
+    readonly slo: Slo;
+    readonly latencyFactor: number;
+  },
 ): RejectedOption {
   const { step, code } = verdict;
   const words = reasonOf(verdict, how);
@@ -77,7 +85,11 @@ function toRejected(
 
 function reasonOf(
   verdict: OptionVerdict,
-  { objective, slo }: { readonly objective: Objective; readonly slo: Slo },
+  {
+    objective,
+    slo,
+    latencyFactor,
+  }: { readonly objective: Objective; readonly slo: Slo; readonly latencyFactor: number },
 ): { readonly reason: string; readonly toWin?: string } {
   const { code, feasibleAt, objectiveBehind, by, forced } = verdict;
   switch (code) {
@@ -88,7 +100,7 @@ function reasonOf(
     case "breaks-latency":
       return broken(
         "latency",
-        feasibleAt === undefined ? null : milliseconds(feasibleAt),
+        feasibleAt === undefined ? null : milliseconds(feasibleAt * latencyFactor),
         `latency<${milliseconds(slo.latencyMsMax ?? 0)}`,
       );
     case "breaks-cost":

@@ -19,6 +19,8 @@ export interface OfferParts {
   readonly cases: readonly PlanCase[];
   readonly context: CaseContext;
   readonly slo: Slo;
+  /** See PlanJobRequest. */
+  readonly latencyFactor: number;
   readonly workflow: string;
 }
 
@@ -54,10 +56,11 @@ export function makeOffers(parts: OfferParts): PlanDecision {
 function toOffer(
   axis: SloAxis,
   { relaxation, planCase }: { readonly relaxation: Relaxation; readonly planCase: PlanCase },
-  { context, slo }: OfferParts,
+  { context, slo, latencyFactor }: OfferParts,
 ): CounterOffer {
   const { choice } = relaxation;
-  const offered = relax(slo, axis, relaxation.bound);
+  const factor = axis === "latency" ? latencyFactor : 1;
+  const offered = relax(slo, axis, relaxation.bound * factor);
   const { prediction } = materialize(planCase, choice.optionIds, context, choice.totals);
   return { axis, slo: offered, sloText: formatSlo(offered), prediction };
 }

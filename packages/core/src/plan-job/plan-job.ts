@@ -51,6 +51,11 @@ export interface PlanJobRequest extends ChooseRequest {
   /** Wait at the present load, ms. */
   readonly queueMs: number;
   readonly dispatchMs: number;
+  /**
+   * What jobs take over the bound of their predictions: bounds on latency are held with it, and
+   * offers have it in them. Default 1.
+   */
+  readonly latencyFactor?: number;
   readonly knowledge: Knowledge;
   readonly rates: Rates;
   /** Also say why not the others; costs some hundred solves. */
@@ -170,6 +175,7 @@ export class JobPlanner {
       cases: this.withLimits(wanted),
       context: this.context,
       slo: wanted,
+      latencyFactor: this.request.latencyFactor ?? 1,
       workflow: this.base.workflow,
     });
   }
@@ -230,7 +236,7 @@ export class JobPlanner {
         : { qualityMin: quality[qualityTier] }),
       ...(latencyTier === undefined || latency === null
         ? {}
-        : { latencyMsMax: latency[latencyTier] }),
+        : { latencyMsMax: latency[latencyTier] * (this.request.latencyFactor ?? 1) }),
     };
   }
 
@@ -239,7 +245,7 @@ export class JobPlanner {
    * the paths that matter.
    */
   private casesFor(slo: Slo, pathKeys: readonly string[]): readonly PlanCase[] {
-    const { logLossMax = Number.POSITIVE_INFINITY } = toLimits(slo);
+    const { logLossMax = Number.POSITIVE_INFINITY } = this.limitsOf(slo);
     return [
       ...this.builder.visitedCases(logLossMax),
       ...this.builder.composedCases(pathKeys, logLossMax),
@@ -249,7 +255,16 @@ export class JobPlanner {
   /** Of the paths that matter, whatever they lose, with the limits of `slo`. */
   withLimits(slo: Slo): readonly PlanCase[] {
     const pathKeys = this.builder.pathKeys().slice(0, COMPOSED_PATHS_MAX);
-    return limited(this.casesFor({}, pathKeys), slo);
+    return this.limited(this.casesFor({}, pathKeys), slo);
+  }
+
+  private limitsOf(slo: Slo): ChoiceLimits {
+    return toLimits(slo, this.request.latencyFactor ?? 1);
+  }
+
+  private limited(cases: readonly PlanCase[], slo: Slo): readonly PlanCase[] {
+    const limits = this.limitsOf(slo);
+    return cases.map((it) => ({ ...it, problem: { ...it.problem, limits } }));
   }
 
   /**
@@ -258,8 +273,8 @@ export class JobPlanner {
    * what was measured of it: those are banned from composed cases.
    */
   solve(slo: Slo): { planCase: PlanCase; choice: SolvedChoice } | null {
-    const { logLossMax = Number.POSITIVE_INFINITY } = toLimits(slo);
-    const visited = limited(this.builder.visitedCases(logLossMax), slo).flatMap((planCase) => {
+    const { logLossMax = Number.POSITIVE_INFINITY } = this.limitsOf(slo);
+    const visited = this.limited(this.builder.visitedCases(logLossMax), slo).flatMap((planCase) => {
       const choice = solveChoice(planCase.problem, { isReasonWanted: false });
       return choice.kind === "solved" ? [{ planCase, choice }] : [];
     });
@@ -270,7 +285,7 @@ export class JobPlanner {
       ...this.builder.pathKeys(),
     ];
     const pathKeys = [...new Set(promising)].slice(0, COMPOSED_PATHS_MAX);
-    const composed = limited(this.builder.composedCases(pathKeys, logLossMax), slo);
+    const composed = this.limited(this.builder.composedCases(pathKeys, logLossMax), slo);
     const problems = composed.map(({ problem, isBanned }) =>
       isBanned === null ? problem : { ...problem, isBanned },
     );
@@ -314,7 +329,7 @@ export class JobPlanner {
     const { context, request } = this;
     const cases = request.mustExplain ? this.withLimits(slo) : [planCase];
     const why = request.mustExplain
-      ? explainPlan({ ...parts, cases, context })
+      ? explainPlan({ ...parts, cases, context, latencyFactor: request.latencyFactor ?? 1 })
       : { rejected: [], frontier: [] };
     return {
       objective: context.objective,
@@ -413,17 +428,12 @@ function qualityText({ predicted }: JobPlan): string {
   return `${quality.mean.toFixed(2)}, ${quality.low.toFixed(2)} to ${quality.high.toFixed(2)}`;
 }
 
-function limited(cases: readonly PlanCase[], slo: Slo): readonly PlanCase[] {
-  const limits = toLimits(slo);
-  return cases.map((it) => ({ ...it, problem: { ...it.problem, limits } }));
-}
-
 /** Slack for values that went through a logarithm and back. */
 const ROUNDING = 1e-9;
 
-export function toLimits(slo: Slo): ChoiceLimits {
+function toLimits(slo: Slo, latencyFactor: number): ChoiceLimits {
   return {
-    ...(slo.latencyMsMax === undefined ? {} : { latencyMsMax: slo.latencyMsMax }),
+    ...(slo.latencyMsMax === undefined ? {} : { latencyMsMax: slo.latencyMsMax / latencyFactor }),
     ...(slo.costUsdMax === undefined ? {} : { costUsdMax: slo.costUsdMax }),
     ...(slo.energyWhMax === undefined ? {} : { energyWhMax: slo.energyWhMax }),
     ...(slo.qualityMin === undefined

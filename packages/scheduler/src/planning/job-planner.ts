@@ -176,10 +176,13 @@ export class JobPlanner {
   }
 
   /** A finished job: what was predicted of it and what it took. */
-  observe(realMs: number, predicted: Prediction["latencyMs"] | undefined): void {
+  observe(realMs: number, predicted: Prediction | undefined): void {
     if (predicted === undefined) return;
-    const { p50, p95 } = this.calibration.factors();
-    this.calibration.observe(realMs, { p50: predicted.p50 / p50, p95: predicted.p95 / p95 });
+    const { latencyMs, latencyFactors = { p50: 1, p95: 1 } } = predicted;
+    this.calibration.observe(realMs, {
+      p50: latencyMs.p50 / latencyFactors.p50,
+      p95: latencyMs.p95 / latencyFactors.p95,
+    });
   }
 
   private decide(
@@ -214,14 +217,13 @@ export class JobPlanner {
     const { kinds, cores } = this.nodesFor(submission);
     if (cores === 0) return null;
     const { p95 } = this.calibration.factors();
-    const request = this.requestOf(planning, { kinds, cores, queueMs: 0 }, 1);
+    const request = this.requestOf(planning, { kinds, cores, queueMs: 0 }, p95);
     const choice = rechoose({
       ...request,
       progress: progressOf(input),
-      // Bounds are compared with predictions as profiles add them up: time that passed counts less.
-      elapsedMs: input.elapsedMs / p95,
-      slo: scaleLatency(plan.explanation?.slo ?? submission.slo, 1 / p95),
-      runningMs: runningMs(input, cores),
+      elapsedMs: input.elapsedMs,
+      slo: plan.explanation?.slo ?? submission.slo,
+      runningMs: runningMs(input, cores) * p95,
       spentUsd: input.spentUsd + input.reservedUsd,
       spentWh: input.spentWh + input.reservedWh,
     });
@@ -257,7 +259,8 @@ export class JobPlanner {
       notes: input.notes,
       question: submission.description ?? null,
       // Bounds are held by what is seen in the end, not by what profiles add up to.
-      slo: scaleLatency(submission.slo, 1 / latencyFactor),
+      slo: submission.slo,
+      latencyFactor,
       objective: submission.objective ?? null,
       inputSizes: input.inputSizes,
       ...load,
@@ -377,10 +380,6 @@ function runningMs({ plan, running }: RechooseInput, cores: number): number {
   return workMs / Math.max(1, Math.min(cores, left.length));
 }
 
-function scaleLatency(slo: Slo, factor: number): Slo {
-  return slo.latencyMsMax === undefined ? slo : { ...slo, latencyMsMax: slo.latencyMsMax * factor };
-}
-
 /** What is told is what is expected to be seen. */
 function calibrate(
   decision: PlanDecision,
@@ -389,35 +388,21 @@ function calibrate(
   if (decision.kind === "rejected") return decision;
   const onPrediction = (it: Prediction): Prediction => {
     const p50 = it.latencyMs.p50 * factors.p50;
-    return { ...it, latencyMs: { p50, p95: Math.max(p50, it.latencyMs.p95 * factors.p95) } };
+    const p95 = Math.max(p50, it.latencyMs.p95 * factors.p95);
+    const { p50: expected, p95: bound } = factors;
+    return { ...it, latencyMs: { p50, p95 }, latencyFactors: { p50: expected, p95: bound } };
   };
   if (decision.kind === "accepted") {
     const { plan } = decision;
-    const { predicted, explanation } = plan;
-    return {
-      kind: "accepted",
-      plan: {
-        ...plan,
-        ...(predicted === undefined ? {} : { predicted: onPrediction(predicted) }),
-        ...(explanation === undefined
-          ? {}
-          : { explanation: { ...explanation, slo: scaleLatency(explanation.slo, factors.p95) } }),
-      },
-    };
+    const { predicted } = plan;
+    if (predicted === undefined) return decision;
+    return { kind: "accepted", plan: { ...plan, predicted: onPrediction(predicted) } };
   }
   return {
     ...decision,
-    offers: decision.offers.map((offer) => {
-      const slo = scaleLatency(offer.slo, factors.p95);
-      const { latencyMsMax } = slo;
-      const rounded =
-        latencyMsMax === undefined ? slo : { ...slo, latencyMsMax: Math.ceil(latencyMsMax) };
-      return {
-        ...offer,
-        slo: rounded,
-        sloText: formatSlo(rounded),
-        prediction: onPrediction(offer.prediction),
-      };
-    }),
+    offers: decision.offers.map((offer) => ({
+      ...offer,
+      prediction: onPrediction(offer.prediction),
+    })),
   };
 }
