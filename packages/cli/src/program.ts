@@ -73,6 +73,8 @@ function addClusterCommands(program: Command, context: Context, done: Done): voi
   )
     .option("--input <file>", "another video, or any file")
     .option("--question <text>", "another question")
+    .addOption(repeated("--slo <bounds>", "other bounds or tier (default: good)"))
+    .option("--objective <axis>", "what to make small within them (default: energy)")
     .option("--keep", "keep the data directory")
     .action(async (flags) => {
       const { demo } = await import("./commands/demo.ts");

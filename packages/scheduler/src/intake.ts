@@ -164,14 +164,19 @@ export class Intake {
   }
 
   private deriveWorkflow(submission: Submission, inputs: WorkflowInputs): LogicalWorkflow {
-    const { workflow, notes } = planWorkflow({
+    const request = {
       description: submission.description ?? "",
       inputs: inputs.typed,
       library: this.library,
       availability: this.planner.availability(submission),
       excludedTypes: inputs.excludedTypes,
-    });
-    return { workflow, planner: "type-directed", notes };
+    };
+    const { workflow, notes } = planWorkflow(request);
+    if (inputs.excludedTypes.size === 0) return { workflow, planner: "type-directed", notes };
+    // What this input lacks is left out later: beliefs are about the workflow as it is for others.
+    const usual = planWorkflow({ ...request, excludedTypes: new Map() }).workflow;
+    const isSame = canonicalJson(usual.output) === canonicalJson(workflow.output);
+    return { workflow: isSame ? usual : workflow, planner: "type-directed", notes };
   }
 
   /** The library's defaults within the job's constraints. */

@@ -14,6 +14,7 @@ import type { ClusterOptions } from "../cluster/start-cluster.ts";
 import { hasScheduler, startCluster } from "../cluster/start-cluster.ts";
 import type { Context } from "../context.ts";
 import { columnsOf, EXIT, orInterrupted, printJson, printLines } from "../context.ts";
+import { parseObjective, parseSloOption } from "../parse-options.ts";
 import { renderPlan } from "../render/render-plan.ts";
 import { renderReceipt } from "../render/render-receipt.ts";
 import { formatDuration } from "../render/units.ts";
@@ -24,12 +25,18 @@ import { watchJob } from "./watch-job.ts";
 export interface DemoFlags extends UpFlags {
   readonly input?: string;
   readonly question?: string;
+  readonly slo?: readonly string[];
+  readonly objective?: string;
   /** Keep the data directory and say where it is. */
   readonly keep?: boolean;
 }
 
 const EXAMPLE_VIDEO = "examples/video-qa/road_trip.mp4";
 const EXAMPLE_QUESTION = "What is the name of the person wearing the red dress?";
+
+/** What a demonstration of choosing asks for: good quality for little energy. */
+const SLO_DEFAULT = "good";
+const OBJECTIVE_DEFAULT = "energy";
 
 /** Milliseconds since the command started. */
 interface Timings {
@@ -55,8 +62,10 @@ export async function demo(context: Context, flags: DemoFlags): Promise<number> 
     timings.clusterReadyMs = since();
     const question = flags.question ?? EXAMPLE_QUESTION;
     say(`asking: ${question} (${relative(context.cwd, input) || input})`);
+    const slo = flags.slo === undefined ? SLO_DEFAULT : parseSloOption(flags.slo);
+    const objective = parseObjective(flags.objective ?? OBJECTIVE_DEFAULT);
     const job = await client.submit(
-      { description: question, inputs: [input] },
+      { description: question, inputs: [input], slo, objective },
       { signal: context.signal },
     );
     timings.acceptedMs = since();

@@ -155,8 +155,7 @@ export class JobPlanner {
 
   decide(): PlanDecision {
     const { slo, knowledge } = this.request;
-    const wantsQuality = slo.qualityMin !== undefined || slo.qualityTier !== undefined;
-    if (wantsQuality && knowledge.quality === null) {
+    if (slo.qualityMin !== undefined && knowledge.quality === null) {
       return {
         kind: "rejected",
         binding: "quality",
@@ -364,7 +363,12 @@ export class JobPlanner {
         `${stage.deferred.join(", ")} run only if the draft is less sure than ${stage.atLeast}`,
       );
     }
-    const { slo, isExploring } = this.request;
+    const { slo, isExploring, knowledge } = this.request;
+    if (slo.qualityTier !== undefined && knowledge.quality === null) {
+      notes.push(
+        `tier ${slo.qualityTier} says nothing here: the quality of this workflow was never measured, and the library's reference runs`,
+      );
+    }
     if (isExploring === true) {
       notes.push(
         "exploring: chosen by what quality is expected, not by what is sure, as policy lets a share of jobs",
