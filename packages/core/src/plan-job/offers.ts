@@ -24,7 +24,10 @@ export interface OfferParts {
   readonly workflow: string;
 }
 
-export function makeOffers(parts: OfferParts): PlanDecision {
+export function makeOffers({ slo: wanted, ...rest }: OfferParts): PlanDecision {
+  // What is offered is numbers: a tier may come to another one next time.
+  const { qualityTier: _quality, latencyTier: _latency, ...slo } = wanted;
+  const parts: OfferParts = { ...rest, slo };
   const found = new Map<SloAxis, { relaxation: Relaxation; planCase: PlanCase }>();
   for (const planCase of parts.cases) {
     for (const relaxation of relaxations(planCase.problem)) {

@@ -225,7 +225,9 @@ export class JobPlanner {
     return qualityTiers(this.builder.visitedQualities());
   }
 
-  private resolveTiers({ qualityTier, latencyTier, ...slo }: Slo): Slo {
+  /** Tiers stay beside the numbers that they come to: both are shown. */
+  private resolveTiers(slo: Slo): Slo {
+    const { qualityTier, latencyTier } = slo;
     const quality = qualityTier === undefined ? null : this.qualityScale();
     const latency = latencyTier === undefined ? null : latencyTiers(this.withLimits({}));
     return {
