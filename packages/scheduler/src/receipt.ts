@@ -30,7 +30,9 @@ export function makeReceipt(parts: ReceiptParts): Receipt {
   const energyWh = steps.reduce((sum, step) => sum + step.energyWh, 0);
   const latencyMs = roundTo(parts.latencyMs, 1);
   const plan = record.status.plan === null ? null : machine.plan;
-  const { slo, objective } = record.submission;
+  const { objective } = record.submission;
+  // Tiers with the numbers that they came to.
+  const slo = record.status.plan?.explanation?.slo ?? record.submission.slo;
   const predicted = record.status.plan?.predicted;
   const { answer, evidence, output, error, state } = readOutput(parts);
   return {
