@@ -11,6 +11,9 @@ const run = promisify(execFile);
 export interface Clip {
   readonly file: string;
   readonly lengthSec: number;
+  /** Where it was cut. */
+  readonly video: string;
+  readonly startSec: number;
 }
 
 export interface ClipSource {
@@ -43,7 +46,7 @@ export async function cutClips(
       ...["-ss", startSec.toFixed(2), "-i", source.video, "-t", lengthSec.toFixed(2)],
       ...["-c:v", "libx264", "-preset", "veryfast", "-c:a", "aac", file],
     ]);
-    clips.push({ file, lengthSec });
+    clips.push({ file, lengthSec, video: source.video, startSec });
   }
   return clips;
 }

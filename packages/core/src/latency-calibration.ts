@@ -4,8 +4,9 @@
  * A prediction adds up what profiles say; what it leaves out (attempts that can't be interrupted,
  * a host's other work, time on the bus) is the same from job to job, so the last jobs tell it.
  *
- * Model:  quantiles of the last ratios `real / predicted`, with prior ratios of 1 that weigh less
- *         the more was seen. Nothing is corrected before `COUNT_MIN` jobs.
+ * Model:  quantiles of the last ratios `real / predicted`, with prior ratios that weigh less the more
+ *         was seen. Expected values are not corrected before `COUNT_MIN` jobs; bounds are widened by
+ *         a fifth from the start, because a first job's bound counts as much as any other's.
  */
 
 /** Ratios that are kept: some minutes of a busy scheduler, hours of a quiet one. */
@@ -15,6 +16,10 @@ const COUNT_MIN = 8;
 const PRIOR_COUNT = 12;
 /** A job that took a hundred times as long hung: it says nothing of the others. */
 const RATIO_MAX = 20;
+/** What bounds are widened by before anything was seen, and at least for as long as it was not. */
+const UPPER_PRIOR = 1.2;
+/** Predictions are bounds already: they are widened by what was seen, and never narrowed. */
+const UPPER_MIN = 1;
 /** Part of the jobs that may pass the bound of a prediction. Below the share that may miss an SLO. */
 const UPPER_QUANTILE = 0.985;
 
@@ -32,18 +37,23 @@ export class LatencyCalibration {
 
   /** Units: ms; predictions as they were before calibration. */
   observe(realMs: number, predicted: { readonly p50: number; readonly p95: number }): void {
-    if (!(realMs > 0) || !(predicted.p50 > 0) || !(predicted.p95 > 0)) return;
-    push(this.expected, Math.min(RATIO_MAX, realMs / predicted.p50));
-    push(this.upper, Math.min(RATIO_MAX, realMs / predicted.p95));
+    if (realMs > 0 && predicted.p50 > 0) {
+      push(this.expected, Math.min(RATIO_MAX, realMs / predicted.p50));
+    }
+    this.observeUpper(realMs, predicted.p95);
+  }
+
+  /** Of a job whose expected value was of another course than the one that it took. */
+  observeUpper(realMs: number, p95Ms: number): void {
+    if (realMs > 0 && p95Ms > 0) push(this.upper, Math.min(RATIO_MAX, realMs / p95Ms));
   }
 
   factors(): LatencyFactors {
-    const count = this.expected.length;
-    if (count < COUNT_MIN) return { p50: 1, p95: 1, count };
+    const isKnown = this.expected.length >= COUNT_MIN;
     return {
-      p50: quantile(withPrior(this.expected), 0.5),
-      p95: Math.max(1, quantile(withPrior(this.upper), UPPER_QUANTILE)),
-      count,
+      p50: isKnown ? quantile(withPrior(this.expected, 1), 0.5) : 1,
+      p95: Math.max(UPPER_MIN, quantile(withPrior(this.upper, UPPER_PRIOR), UPPER_QUANTILE)),
+      count: this.upper.length,
     };
   }
 }
@@ -53,9 +63,9 @@ function push(ratios: number[], ratio: number): void {
   if (ratios.length > RATIOS_MAX) ratios.shift();
 }
 
-function withPrior(ratios: readonly number[]): number[] {
+function withPrior(ratios: readonly number[], prior: number): number[] {
   const count = Math.max(0, PRIOR_COUNT - Math.floor(ratios.length / 4));
-  return [...ratios, ...Array.from({ length: count }, () => 1)];
+  return [...ratios, ...Array.from({ length: count }, () => prior)];
 }
 
 function quantile(values: readonly number[], q: number): number {

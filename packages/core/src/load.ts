@@ -19,6 +19,8 @@ export interface ActiveJob {
   readonly workMs: number;
   /** Predicted time that it would still take alone, ms. */
   readonly aloneMs: number;
+  /** Predicted length of its longest attempt that runs or is still to run, ms. Default 0. */
+  readonly attemptMs?: number;
 }
 
 export interface NewJob {
@@ -30,6 +32,15 @@ export interface NewJob {
 export function queueMsFor(dueInMs: number, active: readonly ActiveJob[], cores: number): number {
   const before = active.filter((it) => it.dueInMs <= dueInMs);
   return before.reduce((sum, it) => sum + it.workMs, 0) / Math.max(1, cores);
+}
+
+/**
+ * Attempts are not interrupted: with more jobs than cores even the most urgent work waits for one of
+ * those that run, on average for half of it, ms.
+ */
+export function blockingMs(active: readonly ActiveJob[], cores: number): number {
+  if (active.length < Math.max(1, cores)) return 0;
+  return Math.max(0, ...active.map((it) => it.attemptMs ?? 0)) / 2;
 }
 
 /**

@@ -433,8 +433,11 @@ export class JobService {
     const { durable } = past.record.submission;
     const { receipt } = status;
     if (receipt?.state === "succeeded") {
-      if (isAsPlanned(run, receipt)) {
-        this.parts.planner.observe(receipt.latencyMs, receipt.predicted);
+      const { stages } = run.outcome;
+      if (isWhole(run, receipt)) {
+        this.parts.planner.observe(receipt.latencyMs, receipt.predicted, {
+          isStaged: stages.length > 0,
+        });
       }
       this.parts.onSucceeded?.(run);
     }
@@ -587,9 +590,9 @@ export class JobService {
 }
 
 /** Results of other jobs, drafts that were sure and choices on the way make another job of it. */
-function isAsPlanned({ outcome }: JobRun, { steps, replans = [] }: Receipt): boolean {
+function isWhole({ outcome }: JobRun, { steps, replans = [] }: Receipt): boolean {
   const isShared = steps.some((step) => step.shared !== undefined);
-  return !isShared && outcome.stages.length === 0 && replans.length === 0;
+  return !isShared && outcome.stages.every((it) => !it.isSure) && replans.length === 0;
 }
 
 function expired(jobId: string): TerminalError {

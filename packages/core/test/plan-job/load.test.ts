@@ -1,6 +1,7 @@
 /** Goal: who is accepted waits for what is due before it, and makes nobody late. */
 import {
   type ActiveJob,
+  blockingMs,
   earliestHarmlessDueMs,
   LatencyCalibration,
   queueMsFor,
@@ -13,6 +14,13 @@ function active(dueInMs: number, workMs: number, changes: Partial<ActiveJob> = {
 }
 
 describe("load of accepted jobs", () => {
+  test("with more jobs than cores urgent work waits for half of an attempt", () => {
+    const jobs = [active(1_000, 400, { attemptMs: 300 }), active(5_000, 800, { attemptMs: 700 })];
+    expect(blockingMs(jobs, 2)).toBe(350);
+    expect(blockingMs(jobs, 3)).toBe(0);
+    expect(blockingMs([], 1)).toBe(0);
+  });
+
   test("only work that is due before counts, over all cores", () => {
     const jobs = [active(1_000, 400), active(5_000, 800)];
     expect(queueMsFor(2_000, jobs, 2)).toBe(200);
@@ -66,7 +74,8 @@ describe("LatencyCalibration", () => {
   test("says nothing before it has seen some jobs", () => {
     const calibration = new LatencyCalibration();
     for (let index = 0; index < 7; index += 1) calibration.observe(300, { p50: 100, p95: 150 });
-    expect(calibration.factors()).toMatchObject({ p50: 1, p95: 1 });
+    expect(calibration.factors().p50).toBe(1);
+    expect(new LatencyCalibration().factors()).toEqual({ p50: 1, p95: 1.2, count: 0 });
   });
 
   test("comes to the ratio that jobs show, and ignores nonsense", () => {

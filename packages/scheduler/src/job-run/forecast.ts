@@ -12,6 +12,7 @@ export function forecastOf(
 ): ActiveJob {
   let totalMs = 0;
   let leftMs = 0;
+  let attemptMs = 0;
   for (const run of runs) {
     const { planned, state, doneCount, total } = run;
     const step = planned.predicted;
@@ -19,13 +20,17 @@ export function forecastOf(
     const workMs = step.runMs.p50 * step.probability;
     totalMs += workMs;
     const doneShare = state === "waiting" ? 0 : doneCount / Math.max(1, total);
-    leftMs += state === "done" ? 0 : workMs * (1 - doneShare);
+    if (state === "done") continue;
+    leftMs += workMs * (1 - doneShare);
+    const attempts = Math.ceil(Math.max(1, step.items) / (planned.batchItems ?? 1));
+    attemptMs = Math.max(attemptMs, step.runMs.p50 / attempts);
   }
   const aloneMs = predicted.latencyMs.p50 - predicted.queueMs;
   return {
     dueInMs: (time.latencyMsMax ?? DUE_MS_DEFAULT) - time.elapsedMs,
     hasBound: time.latencyMsMax !== undefined,
     workMs: leftMs,
+    attemptMs,
     aloneMs: totalMs === 0 ? 0 : (aloneMs * leftMs) / totalMs,
   };
 }

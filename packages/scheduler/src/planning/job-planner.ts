@@ -12,6 +12,7 @@
 import {
   type ActiveJob,
   type Availability,
+  blockingMs,
   earliestHarmlessDueMs,
   explainJobPlan,
   findAvailability,
@@ -152,7 +153,8 @@ export class JobPlanner {
     const dueInMs = slo.latencyMsMax ?? DUE_MS_DEFAULT;
     const { kinds, cores } = this.nodesFor(input.submission);
     const active = this.parts.activeJobs();
-    const queueMs = queueMsFor(dueInMs, active, cores) + this.coldMs(base, kinds);
+    const queueMs =
+      queueMsFor(dueInMs, active, cores) + blockingMs(active, cores) + this.coldMs(base, kinds);
     const decision = this.decide(input, { kinds, cores, queueMs, base });
     if (decision.kind !== "accepted") return decision;
     return this.checkOthers(input, decision.plan, { active, cores });
@@ -175,14 +177,20 @@ export class JobPlanner {
     return Math.max(0, ...starts);
   }
 
-  /** A finished job: what was predicted of it and what it took. */
-  observe(realMs: number, predicted: Prediction | undefined): void {
+  /**
+   * A finished job: what was predicted of it and what it took. `isStaged`: it went all the way,
+   * though a draft might have ended it: its bound was of this course, its expected value maybe not.
+   */
+  observe(
+    realMs: number,
+    predicted: Prediction | undefined,
+    { isStaged = false }: { readonly isStaged?: boolean } = {},
+  ): void {
     if (predicted === undefined) return;
     const { latencyMs, latencyFactors = { p50: 1, p95: 1 } } = predicted;
-    this.calibration.observe(realMs, {
-      p50: latencyMs.p50 / latencyFactors.p50,
-      p95: latencyMs.p95 / latencyFactors.p95,
-    });
+    const p95 = latencyMs.p95 / latencyFactors.p95;
+    if (isStaged) this.calibration.observeUpper(realMs, p95);
+    else this.calibration.observe(realMs, { p50: latencyMs.p50 / latencyFactors.p50, p95 });
   }
 
   private decide(
@@ -288,11 +296,13 @@ export class JobPlanner {
     const job = { dueInMs: slo.latencyMsMax ?? DUE_MS_DEFAULT, workMs: predicted.coreSec * 1_000 };
     const harmlessMs = earliestHarmlessDueMs(job, active, cores);
     if (harmlessMs === job.dueInMs || slo.latencyMsMax === undefined) return accepted;
-    const queueMs = queueMsFor(harmlessMs ?? DUE_MS_DEFAULT, active, cores);
+    const queueMs =
+      queueMsFor(harmlessMs ?? DUE_MS_DEFAULT, active, cores) + blockingMs(active, cores);
     const extraMs = Math.max(0, queueMs - predicted.queueMs);
+    const factors = this.calibration.factors();
     const latencyMs = {
-      p50: predicted.latencyMs.p50 + extraMs,
-      p95: predicted.latencyMs.p95 + extraMs,
+      p50: predicted.latencyMs.p50 + extraMs * factors.p50,
+      p95: predicted.latencyMs.p95 + extraMs * factors.p95,
     };
     const offered: Slo = {
       ...slo,
