@@ -53,7 +53,7 @@ const ORACLE: readonly Asked[] = [
   { slo: "quality>=0.1", objective: "cost" },
 ];
 
-type Pick = (clip: Clip) => string;
+type PickQuestion = (clip: Clip) => string;
 type ClipInput = Clip & { readonly artifact: string };
 
 interface Compared {
@@ -141,7 +141,7 @@ async function askedAt(
 function questionPicker(
   asked: readonly { readonly question: string; readonly atSec: number }[],
   random: Random,
-): Pick {
+): PickQuestion {
   return ({ video, startSec, lengthSec }) => {
     const within = asked.filter(
       ({ atSec }) => video === SAMPLE_VIDEO && atSec > startSec && atSec < startSec + lengthSec - 1,
@@ -188,7 +188,7 @@ async function runOn(
 async function compareAlone(
   cluster: Cluster,
   clips: readonly ClipInput[],
-  { pick, context }: { pick: Pick; context: BenchContext },
+  { pick, context }: { pick: PickQuestion; context: BenchContext },
 ): Promise<Compared[]> {
   context.say(`${clips.length} jobs one at a time`);
   const compared: Compared[] = [];
@@ -198,10 +198,8 @@ async function compareAlone(
     const { predicted, latencyMs, costUsd } = receipt;
     if (predicted === undefined) {
       context.say(`not predicted: ${receipt.notes.join("; ")}`);
-      compared.push({
-        latencyRatio: Number.POSITIVE_INFINITY,
-        costRatio: Number.POSITIVE_INFINITY,
-      });
+      const never = Number.POSITIVE_INFINITY;
+      compared.push({ latencyRatio: never, costRatio: never, isStaged: false });
       continue;
     }
     const latencyRatio = latencyMs / predicted.latencyMs.p50;
@@ -223,7 +221,7 @@ async function compareAlone(
 async function loadPart(
   cluster: Cluster,
   clips: readonly ClipInput[],
-  { pick, random, context }: { pick: Pick; random: Random; context: BenchContext },
+  { pick, random, context }: { pick: PickQuestion; random: Random; context: BenchContext },
 ): Promise<{ readonly result: LoadResult; readonly ratePerSec: number }> {
   context.say(`the oracle: ${clips.length} clips alone by ${ORACLE.length} plans`);
   const cases: { clip: ClipInput; question: string; plans: Measured[] }[] = [];
