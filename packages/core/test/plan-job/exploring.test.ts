@@ -10,9 +10,9 @@ function decide(promise: "low" | "mean", isExploring: boolean) {
   const qualities = [defaultQuality(worldRequest(), FEW)];
   const model = new QualityModel({ workflow: "test", configurations: qualities });
   const request = worldRequest({ slo: { qualityMin: 0.75 }, isExploring });
-  const { executor } = request.knowledge;
+  const { knowledge: world } = request;
   const knowledge = {
-    executor: (...asked: Parameters<typeof executor>) => executor(...asked),
+    executor: (...asked: Parameters<typeof world.executor>) => world.executor(...asked),
     quality: qualityKnowledge(model, promise),
   };
   return planJob({ ...request, knowledge });
