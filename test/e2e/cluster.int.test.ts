@@ -135,16 +135,16 @@ describe("a job", () => {
     });
   });
 
-  test("an slo that nothing steers by yet is noted, and judged by the outcome", async () => {
-    const reply = await cluster.submit({
-      description: "line sorting",
-      inputs: ["lines.txt"],
-      slo: "cost<$2,latency<1ms,quality>=0.5",
-      fresh: true,
+  test("a bound on what was never measured is refused; others are judged by the outcome", async () => {
+    const body = { description: "line sorting", inputs: ["lines.txt"], fresh: true };
+    expect(await cluster.submit({ ...body, slo: "cost<$2,quality>=0.5" })).toMatchObject({
+      decision: "rejected",
+      binding: "quality",
+      message: expect.stringContaining("never measured"),
     });
-    expect(reply).toMatchObject({ notes: [expect.stringContaining("slo")] });
+    const reply = await cluster.submit({ ...body, slo: "cost<$2" });
     const receipt = await cluster.wait((reply as { jobId: string }).jobId);
-    expect(receipt.sloMet).toEqual({ cost: true, latency: false, quality: null });
+    expect(receipt.sloMet).toEqual({ cost: true });
   });
 });
 
