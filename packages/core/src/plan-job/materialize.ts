@@ -139,7 +139,7 @@ export function qualityOf(
   const kept = Math.min(1, low / Math.max(1e-9, Math.exp(-planCase.problem.baseLogLoss)));
   const provenance: Provenance = {
     kind: "modelled",
-    note: `never run as a whole: quality of the path with its best options (${base.mean.toFixed(2)}, ${base.provenance.note}) times what the chosen ones keep of it`,
+    note: `never run as a whole: the path's best options (${base.mean.toFixed(2)}, ${base.provenance.note}) times what the chosen ones keep of it`,
   };
   const mean = Math.min(1, Math.max(low, base.mean * kept));
   return { mean, low, high: Math.max(mean, base.high), provenance };

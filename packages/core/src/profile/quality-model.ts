@@ -170,7 +170,7 @@ export class QualityModel {
       this.policy.level,
       {
         kind: "modelled",
-        note: `from ${configuration}`,
+        note: `from a configuration with ${this.noteOf(reference, questionClass)}`,
       },
     );
     return { ...estimate, mean: Math.exp(ln), lnVariance, reference: configuration };
@@ -251,12 +251,17 @@ export class QualityModel {
       changed.push(to.kind === "prior" ? `${label} (unknown)` : label);
     }
     const mean = Math.min(1, Math.exp(ln));
-    const note = `from ${reference.quality.configuration}, with other options for ${changed.join(", ") || "nothing"}`;
+    const note = `from a configuration with ${this.noteOf(reference, questionClass)}, with other options for ${changed.join(", ") || "nothing"}`;
     const estimate = estimateOf(betaOfLog(mean, lnVariance), this.policy.level, {
       kind: "modelled",
       note,
     });
     return { estimate, mean, lnVariance };
+  }
+
+  /** What is known of it in a few words: a configuration's own key fills a screen. */
+  private noteOf(visited: Visited, questionClass: string | null): string {
+    return this.direct(visited.quality.configuration, questionClass)?.provenance.note ?? "no runs";
   }
 
   /** Of the path, the configuration with the most labelled questions; never `except` itself. */
