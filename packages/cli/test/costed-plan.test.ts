@@ -178,7 +178,7 @@ describe("the frontier", () => {
   test("far apart figures get a log scale, which is said", () => {
     const frontier = [pointAt({}), pointAt({ latencyMs: 100_000, costUsd: 0.0001 })];
     const explanation = explanationOf({ frontier, objective: "latency", slo: {} });
-    expect(textOf(renderFrontier(explanation, AT_80))).toContain("latency p50, log scale");
+    expect(textOf(renderFrontier(explanation, AT_80))).toContain("expected latency, log scale");
   });
 
   test("ticks are round figures within the scale", () => {

@@ -83,10 +83,10 @@ function chart(
   });
   const log = (scale: Scale): string => (scale.isLog ? ", log scale" : "");
   return [
-    paint.dim(`${axis.name} per job${log(yScale)}`),
+    paint.dim(`expected ${axis.name} per job${log(yScale)}`),
     ...rows,
     ...xTicks(xScale, { width, labelColumns, paint }),
-    paint.dim(padStart(`latency p50${log(xScale)}`, labelColumns + 2 + width)),
+    paint.dim(padStart(`expected latency${log(xScale)}`, labelColumns + 2 + width)),
     ...legend(explanation, axis, plot)
       .flatMap((parts) => packed(parts, columns - 2))
       .map((text) => paint.dim(`  ${text}`)),

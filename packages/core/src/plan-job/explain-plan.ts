@@ -121,7 +121,7 @@ function reasonOf(
     }
     case "worse-objective": {
       const behind = objectiveBehind ?? 0;
-      const total = forced === undefined ? "" : `: ${objectiveText(objective, forced)} in all`;
+      const total = forced === undefined ? "" : `: ${objectiveText(objective, forced)} expected`;
       if (behind <= 0)
         return { reason: `no better in ${objective}${total}; ties go to what is cheaper` };
       return {

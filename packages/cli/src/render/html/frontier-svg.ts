@@ -161,10 +161,10 @@ function ticks(frame: Frame): string {
     text(
       right(frame),
       bottom(frame) + 35,
-      `latency, p50${log(xScale)}`,
+      `expected latency${log(xScale)}`,
       'class="name" text-anchor="end"',
     ),
-    text(10, 18, `${axis.name} per job${log(yScale)}`, 'class="name"'),
+    text(10, 18, `expected ${axis.name} per job${log(yScale)}`, 'class="name"'),
   ].join("\n");
 }
 

@@ -167,7 +167,7 @@ function frontierSection(explanation: PlanExplanation): string {
     ...(bounds.length === 0
       ? []
       : [`Dashed: the bound${bounds.length === 1 ? "" : "s"} on ${bounds.join(" and ")}.`]),
-    "Figures are modelled medians.",
+    "Figures are modelled, and averaged over both courses where a draft decides what runs; the cards show the likelier course.",
     ...(chosen === undefined ? [] : [`${pointFigures(chosen)}.`]),
   ];
   return [
