@@ -3,7 +3,7 @@
  */
 import { type CounterOffer, formatSlo, SLO_AXES, type Slo, type SloAxis } from "@murakkab/model";
 import type { Relaxation } from "../optimize/problem.ts";
-import { relaxations } from "../optimize/relax.ts";
+import { boundedAxes, relaxations } from "../optimize/relax.ts";
 import type { CaseContext, PlanCase } from "./cases.ts";
 import { materialize } from "./materialize.ts";
 import type { PlanDecision } from "./plan-job.ts";
@@ -45,7 +45,7 @@ export function makeOffers({ slo: wanted, ...rest }: OfferParts): PlanDecision {
   if (offers.length > 0) {
     return {
       kind: "counter-offer",
-      message: `no plan of workflow "${parts.workflow}" keeps ${bounds} together; ${offers.length === 1 ? "one bound" : "any one of these bounds"} would have to give way`,
+      message: `no plan of workflow "${parts.workflow}" keeps ${bounds}; ${givesWay(parts, offers)}`,
       offers,
     };
   }
@@ -54,6 +54,15 @@ export function makeOffers({ slo: wanted, ...rest }: OfferParts): PlanDecision {
     binding: Object.keys(parts.slo).join(", "),
     message: `no plan of workflow "${parts.workflow}" keeps ${bounds}, whichever one bound gives way: loosen at least two of them`,
   };
+}
+
+/** Which bounds could give way, and which would not help: "cost or quality would have to …". */
+function givesWay({ cases }: OfferParts, offers: readonly CounterOffer[]): string {
+  const helping = offers.map(({ axis }) => axis);
+  const bounded = new Set(cases.flatMap(({ problem }) => boundedAxes(problem)));
+  const others = SLO_AXES.filter((axis) => bounded.has(axis) && !helping.includes(axis));
+  const useless = others.length === 0 ? "" : `; to loosen ${others.join(" or ")} alone won't do`;
+  return `${helping.join(" or ")} would have to give way${useless}`;
 }
 
 function toOffer(

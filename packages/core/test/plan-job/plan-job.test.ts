@@ -187,6 +187,12 @@ describe("what can't be kept", () => {
     expect(decision.offers[0]?.slo.qualityMin).toBeGreaterThan(0.6);
   });
 
+  test("a bound that would not help is named", () => {
+    const decision = decide({ latencyMsMax: 60_000, qualityMin: 0.9999 });
+    if (decision.kind !== "counter-offer") throw new Error(JSON.stringify(decision));
+    expect(decision.message).toContain("quality would have to give way; to loosen latency alone");
+  });
+
   test("two impossible bounds are named", () => {
     const decision = decide({ latencyMsMax: 1, qualityMin: 0.9999 });
     expect(decision.kind).toBe("rejected");
