@@ -9,7 +9,7 @@
  *       their own.
  *   F2. Every wanted kind comes before any kind comes for the second time round.
  */
-import { assert, type Random, seededRandom } from "@murakkab/kit";
+import { assert, type Random, seededRandom, shuffle } from "@murakkab/kit";
 
 export const FAULT_KINDS = ["worker", "agent", "scheduler", "nats", "pause", "disk"] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -113,13 +113,6 @@ function dealKinds(kinds: readonly FaultKind[], count: number, random: Random): 
     order.push(...shuffle(kinds, random), ...shuffle(more, random));
   }
   return order.slice(0, count);
-}
-
-function shuffle<T>(items: readonly T[], random: Random): T[] {
-  const left = [...items];
-  const shuffled: T[] = [];
-  while (left.length > 0) shuffled.push(...left.splice(random.index(left.length), 1));
-  return shuffled;
 }
 
 function drawTrigger(random: Random): PlannedFault["trigger"] {

@@ -9,6 +9,8 @@
  *         a fifth from the start, because a first job's bound counts as much as any other's.
  */
 
+import { nearestRank } from "./profile/statistics.ts";
+
 /** Ratios that are kept: some minutes of a busy scheduler, hours of a quiet one. */
 const RATIOS_MAX = 200;
 const COUNT_MIN = 8;
@@ -51,8 +53,8 @@ export class LatencyCalibration {
   factors(): LatencyFactors {
     const isKnown = this.expected.length >= COUNT_MIN;
     return {
-      p50: isKnown ? quantile(withPrior(this.expected, 1), 0.5) : 1,
-      p95: Math.max(UPPER_MIN, quantile(withPrior(this.upper, UPPER_PRIOR), UPPER_QUANTILE)),
+      p50: isKnown ? nearestRank(withPrior(this.expected, 1), 0.5) : 1,
+      p95: Math.max(UPPER_MIN, nearestRank(withPrior(this.upper, UPPER_PRIOR), UPPER_QUANTILE)),
       count: this.upper.length,
     };
   }
@@ -63,12 +65,8 @@ function push(ratios: number[], ratio: number): void {
   if (ratios.length > RATIOS_MAX) ratios.shift();
 }
 
+/** Sorted, never empty. */
 function withPrior(ratios: readonly number[], prior: number): number[] {
   const count = Math.max(0, PRIOR_COUNT - Math.floor(ratios.length / 4));
-  return [...ratios, ...Array.from({ length: count }, () => prior)];
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? 1;
+  return [...ratios, ...Array.from({ length: count }, () => prior)].sort((a, b) => a - b);
 }

@@ -43,6 +43,11 @@ export function blockingMs(active: readonly ActiveJob[], cores: number): number 
   return Math.max(0, ...active.map((it) => it.attemptMs ?? 0)) / 2;
 }
 
+/** All that a job that is due then finds before it, ms. */
+export function waitMsFor(dueInMs: number, active: readonly ActiveJob[], cores: number): number {
+  return queueMsFor(dueInMs, active, cores) + blockingMs(active, cores);
+}
+
 /**
  * The earliest due time, not before `job.dueInMs`, at which no job that would be in time without
  * this one is made late by it (O1); null when there is none.

@@ -42,6 +42,14 @@ export function seededRandom(seed: string | number): Random {
   };
 }
 
+/** The items in random order, `items.length` draws. */
+export function shuffle<T>(items: readonly T[], random: Random): T[] {
+  const left = [...items];
+  const shuffled: T[] = [];
+  while (left.length > 0) shuffled.push(...left.splice(random.index(left.length), 1));
+  return shuffled;
+}
+
 function formatUuid(words: readonly [number, number, number, number]): string {
   const hex = words.map((word) => word.toString(16).padStart(8, "0")).join("");
   const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) & 3];

@@ -1,5 +1,5 @@
 /** Goal: one seed, one sequence; named streams don't disturb one another. */
-import { backoffMs, canonicalJson, seededRandom, sha256Hex } from "@murakkab/kit";
+import { backoffMs, canonicalJson, seededRandom, sha256Hex, shuffle } from "@murakkab/kit";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -34,6 +34,15 @@ test("back-off grows to its bound and keeps jitter within it", () => {
     expect(waitMs).toBeLessThanOrEqual(Math.min(2_000, 50 * 2 ** (attempt - 1)));
     expect(waitMs).toBeGreaterThan(0);
   }
+});
+
+test("a shuffle keeps every item, leaves its source alone and repeats with the seed", () => {
+  const items = ["a", "b", "b", "c", "d"];
+  const first = shuffle(items, seededRandom(3));
+  expect(first.toSorted()).toEqual(items);
+  expect(items).toEqual(["a", "b", "b", "c", "d"]);
+  expect(shuffle(items, seededRandom(3))).toEqual(first);
+  expect(shuffle([], seededRandom(3))).toEqual([]);
 });
 
 test("canonical JSON does not depend on the order of keys", () => {

@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import { describePaths } from "@murakkab/core";
-import { describeError, NotFoundError, type Random, seededRandom } from "@murakkab/kit";
+import { describeError, NotFoundError, seededRandom, shuffle } from "@murakkab/kit";
 import { loadDataset, type QuestionEntry } from "@murakkab/library";
 import type { KnobValues, Workflow } from "@murakkab/model";
 import { type Client, connect, type ExecutorView, workflowFromYaml } from "@murakkab/sdk";
@@ -268,7 +268,7 @@ async function experiment(
   }
   const runner = new TrialRunner(client, signal);
   // Files list questions by kind: the first few of all kinds say more. The same order each time.
-  const questions = shuffled(material.questions, seededRandom(target.name));
+  const questions = shuffle(material.questions, seededRandom(target.name));
   const trial = (setting: Setting, what: { entry: QuestionEntry | null; inputs: string[] }) =>
     runner.run({
       ...{ setting: setting.name, workflow: target.workflow, deadlineMs: JOB_DEADLINE_MS },
@@ -298,7 +298,7 @@ async function experiment(
       ...{ ...shared, capability: target.entry.capability, inputCount: inputs.length },
       run: (setting, input) =>
         trial(setting, {
-          entry: needsQuestion(target) ? (material.questions[0] ?? PLACEHOLDER) : null,
+          entry: needsQuestion(target) ? (material.questions[0] ?? ANY_QUESTION) : null,
           inputs: [inputs[input] ?? ""],
         }),
     },
@@ -306,13 +306,8 @@ async function experiment(
   );
 }
 
-function shuffled<T>(all: readonly T[], random: Random): readonly T[] {
-  const rest = [...all];
-  return all.map(() => rest.splice(random.index(rest.length), 1)[0] as T);
-}
-
 /** An executor that takes a question is timed with any; its answer is not judged by this one. */
-const PLACEHOLDER: QuestionEntry = {
+const ANY_QUESTION: QuestionEntry = {
   ...{ question: "What is there to see?", answers: ["not found"] },
   ...{ kind: "fact", answerable: false },
 };

@@ -1,5 +1,5 @@
 /** What is told of a setting: figures of its runs, each with its unit in its name. */
-import { qualityEstimate, type Trial } from "@murakkab/core";
+import { nearestRank, qualityEstimate, type Trial } from "@murakkab/core";
 import type { QualityEstimate } from "@murakkab/model";
 import type { TrialResult } from "./trial-runner.ts";
 
@@ -42,7 +42,7 @@ export function figuresOf(
     latencyMs:
       latencies.length === 0
         ? null
-        : { p50: quantile(latencies, 0.5), p95: quantile(latencies, 0.95) },
+        : { p50: nearestRank(latencies, 0.5), p95: nearestRank(latencies, 0.95) },
     cpuSec: mean((it) => it.cpuSec),
     costUsd: mean((it) => it.costUsd),
     energyWh: mean((it) => it.energyWh),
@@ -71,7 +71,7 @@ function fitErrorOf(results: readonly TrialResult[]): number | null {
   });
   return errors.length === 0
     ? null
-    : quantile(
+    : nearestRank(
         errors.sort((a, b) => a - b),
         0.5,
       );
@@ -79,9 +79,4 @@ function fitErrorOf(results: readonly TrialResult[]): number | null {
 
 export function meanOf(values: readonly number[]): number | null {
   return values.length === 0 ? null : values.reduce((sum, it) => sum + it, 0) / values.length;
-}
-
-/** Nearest rank. Requires: sorted, not empty. */
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0;
 }

@@ -31,3 +31,4 @@ export {
   toWorkflowProfile,
 } from "./quality-record.ts";
 export { type ProfileSample, SAMPLES_MAX } from "./sample-set.ts";
+export { nearestRank } from "./statistics.ts";

@@ -1,4 +1,4 @@
-/** Small robust statistics. Pure; empty samples give null, never NaN. */
+/** Small robust statistics. Pure; empty samples give null, never NaN (`nearestRank` takes none). */
 
 /** From the median absolute deviation to the standard deviation of a normal distribution. */
 const MAD_TO_SD = 1.4826;
@@ -28,6 +28,11 @@ export function spreadOf(values: readonly number[], centre?: number): number {
   if (values.length < 2) return 0;
   const middle = centre ?? median(values) ?? 0;
   return MAD_TO_SD * (median(values.map((value) => Math.abs(value - middle))) ?? 0);
+}
+
+/** The nearest rank. Requires: sorted, not empty. */
+export function nearestRank(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
 export function clamp(value: number, min: number, max: number): number {

@@ -12,7 +12,6 @@
 import {
   type ActiveJob,
   type Availability,
-  blockingMs,
   earliestHarmlessDueMs,
   explainJobPlan,
   findAvailability,
@@ -25,9 +24,9 @@ import {
   type PlanJobRequest,
   planJob,
   questionClassOf,
-  queueMsFor,
   type Rates,
   rechoose,
+  waitMsFor,
   workflowSignature,
 } from "@murakkab/core";
 import { hashText64 } from "@murakkab/kit";
@@ -153,8 +152,7 @@ export class JobPlanner {
     const dueInMs = slo.latencyMsMax ?? DUE_MS_DEFAULT;
     const { kinds, cores } = this.nodesFor(input.submission);
     const active = this.parts.activeJobs();
-    const queueMs =
-      queueMsFor(dueInMs, active, cores) + blockingMs(active, cores) + this.coldMs(base, kinds);
+    const queueMs = waitMsFor(dueInMs, active, cores) + this.coldMs(base, kinds);
     const decision = this.decide(input, { kinds, cores, queueMs, base });
     if (decision.kind !== "accepted") return decision;
     return this.checkOthers(input, decision.plan, { active, cores });
@@ -296,8 +294,7 @@ export class JobPlanner {
     const job = { dueInMs: slo.latencyMsMax ?? DUE_MS_DEFAULT, workMs: predicted.coreSec * 1_000 };
     const harmlessMs = earliestHarmlessDueMs(job, active, cores);
     if (harmlessMs === job.dueInMs || slo.latencyMsMax === undefined) return accepted;
-    const queueMs =
-      queueMsFor(harmlessMs ?? DUE_MS_DEFAULT, active, cores) + blockingMs(active, cores);
+    const queueMs = waitMsFor(harmlessMs ?? DUE_MS_DEFAULT, active, cores);
     const extraMs = Math.max(0, queueMs - predicted.queueMs);
     const factors = this.calibration.factors();
     const latencyMs = {
